@@ -1,0 +1,54 @@
+# The two commands of the README: `make demo` and `make test`. Everything else they need, they make.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ASTERISK_STAMP := $(VENV)/.asterisk
+
+.PHONY: help setup demo serve test test-fast lint bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo   a real call from end to end, then the operators' desk stays open (sets everything up first)"
+	@echo "make test   every test (sets everything up first)"
+	@echo "make serve  the hotline without the demo call"
+	@echo "make lint   ruff, mypy and the import rules"
+	@echo "make clean  removes what setup made (.venv, .asterisk) and the state (var)"
+
+# The virtual environment and the real Asterisk. Stamps make the second run instant.
+setup: $(STAMP) $(ASTERISK_STAMP)
+
+$(STAMP): pyproject.toml docker/install-python.sh
+	@PYTHON=$(PYTHON) docker/install-python.sh $(VENV)
+	@touch $@
+
+$(ASTERISK_STAMP): docker/install-asterisk.sh | $(STAMP)
+	@docker/install-asterisk.sh
+	@touch $@
+
+demo: setup
+	@exec $(BIN)/hotline demo
+
+serve: setup
+	@exec $(BIN)/hotline serve
+
+$(VENV)/.browser: docker/install-test-tools.sh | $(STAMP)
+	@docker/install-test-tools.sh
+	@touch $@
+
+test: setup $(VENV)/.browser
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest
+
+# Without calls and browser: what to run while writing.
+test-fast: $(STAMP)
+	@$(BIN)/python -m pytest tests/unit tests/component
+
+lint: $(STAMP)
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+clean:
+	rm -rf $(VENV) .asterisk var .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

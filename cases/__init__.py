@@ -1,0 +1,1 @@
+"""Words to promises kept: drafts, the operators' desk, cases, call-backs."""

@@ -1,0 +1,1 @@
+"""Transcript to ComplaintDraft. Pure: no clock, socket, file of the caller's, or log."""

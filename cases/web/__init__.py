@@ -1,0 +1,1 @@
+"""The HTTP face of cases: API, desk, static pages."""

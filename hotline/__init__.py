@@ -1,0 +1,1 @@
+"""The command `hotline`, and nothing that a call needs to exist."""

@@ -1,0 +1,157 @@
+"""The facts of a call, in the past tense. The journal is these, one JSON line each, on disk before they are acted on.
+
+Every fact has `call_id` and `at` (timezone-aware). Recording seconds count from the recording's first sample.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cases.schema import AlertKind, Asks, Ended, Word
+
+
+class TurnEnd(StrEnum):
+    """Why a listening turn ended."""
+
+    SILENCE = "silence"  # trailing silence after speech
+    NO_INPUT = "no_input"  # nothing was said or pressed in time
+    TERMINATOR = "terminator"  # the terminator digit (#)
+    KEY = "key"  # a digit that the step acts on at once, or enough digits
+    MAXIMUM = "maximum"  # the step's longest time
+    KEYWORD = "keyword"  # a watched phrase was heard (emergency, 人工)
+    HANG_UP = "hang_up"
+    FAILED = "failed"  # the recogniser failed; digits still count
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    call_id: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted(Fact):
+    """`recording_started_at`: when Asterisk began recording.wav; None if unknown."""
+
+    caller_number: str | None
+    called_number: str
+    reference: str
+    recording_started_at: datetime | None
+    channel_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConnected(Fact):
+    """The caller's sound arrives. `recording_offset_seconds`: where second 0 of heard.wav lies in recording.wav."""
+
+    recording_offset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSaid(Fact):
+    """A prompt began to play. `turn`: index of the turn it belongs to."""
+
+    turn: int
+    step: str
+    asks: Asks
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStopped(Fact):
+    """Barge-in: the caller spoke or pressed while the prompt played. `after_ms` from the cause to silence."""
+
+    turn: int
+    cause: str  # speech | key
+    after_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPressed(Fact):
+    turn: int
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptPartial(Fact):
+    """Best words so far of a turn; replaced by the next. Seconds in recording time when words have them."""
+
+    turn: int
+    text: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptFinal(Fact):
+    """One utterance's final words, appended to the turn."""
+
+    turn: int
+    text: str
+    words: tuple[Word, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded(Fact):
+    """A turn is over; what it heard in all (all utterances) and pressed."""
+
+    turn: int
+    step: str
+    asks: Asks
+    prompt: str
+    text: str
+    words: tuple[Word, ...]
+    digits: str
+    ended_by: TurnEnd
+    heard_from_seconds: float | None
+    heard_to_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRaised(Fact):
+    kind: AlertKind
+    turn: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallerHungUp(Fact):
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed(Fact):
+    """Something on our side failed; the caller is put through to a human."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded(Fact):
+    """The machine's part is over."""
+
+    ended: Ended
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftReady(Fact):
+    """draft.json is on disk beside the journal."""
+
+    draft_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftDelivered(Fact):
+    draft_id: str
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDelivered(Fact):
+    """The whole recording is with the backend; nothing of this call is left to do."""
+
+    sha256: str
+    seconds: float
