@@ -315,4 +315,3 @@ class Problem(BaseModel):
 def draft_json_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of ComplaintDraft."""
     return ComplaintDraft.model_json_schema()
-

@@ -16,11 +16,17 @@ class CasesSettings(BaseModel):
     port: int = Field(default=8012, ge=0, le=65535)
     database_url: str = Field(default="", description="SQLAlchemy async URL; empty: SQLite in the state folder")
     recordings_dir: Path | None = Field(default=None, description="default <state>/recordings")
-    producer_token: str = Field(default="", description="bearer token of producers; empty: made at first start, kept in the state folder")
+    producer_token: str = Field(
+        default="", description="bearer token of producers; empty: made at first start, kept in the state folder"
+    )
     session_hours: float = Field(default=12, gt=0, description="an operator's session ends after this long")
     undo_seconds: float = Field(default=10, ge=0, description="confirm, reject and return can be undone this long")
-    take_minutes: float = Field(default=15, gt=0, description="a taken draft with nobody at it goes back after this long")
-    case_number: str = Field(default="{date:%Y%m%d}{sequence:06d}", description="工单编号; the sequence starts anew each day")
+    take_minutes: float = Field(
+        default=15, gt=0, description="a taken draft with nobody at it goes back after this long"
+    )
+    case_number: str = Field(
+        default="{date:%Y%m%d}{sequence:06d}", description="工单编号; the sequence starts anew each day"
+    )
     timezone: str = Field(default="Asia/Shanghai")
     behind_tls: bool = Field(default=False, description="True behind an HTTPS proxy: cookies become Secure")
     max_recording_bytes: int = Field(default=256 * 2**20, gt=0)

@@ -20,7 +20,9 @@ class IvrSettings(BaseModel):
     spool_dir: Path | None = Field(default=None, description="default <state>/spool; shared with Asterisk")
     prompts_dir: Path | None = Field(default=None, description="default: prompts/ of the checkout")
     cases_url: str = Field(default="", description="the backend; empty: this machine's [cases]")
-    max_calls: int = Field(default=200, ge=1, description="conversations at once; past it the dialplan takes the caller")
+    max_calls: int = Field(
+        default=200, ge=1, description="conversations at once; past it the dialplan takes the caller"
+    )
     recover_every_seconds: float = Field(default=60, gt=0)
     node: int = Field(default=1, ge=1, le=9, description="first digit of this node's reference numbers")
     timezone: str = Field(default="Asia/Shanghai")
