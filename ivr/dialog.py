@@ -1,0 +1,329 @@
+"""The dialog of one call: a pure machine. State and what happened in; the new state and what to do next out.
+
+    state, actions = begin(menu, context)
+    while True:
+        ... carry out `actions` in order; the last is always an Ask (a listening turn) or a Finish ...
+        state, actions = advance(menu, state, event, understanding)
+
+It knows no clock, no sound and no file. It never raises on anything a caller may do, and from every state a bounded
+number of turns leads to a Finish: `limits` bounds the stumbles, the menu's own check bounds its loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import time
+
+from cases.drafting import EMERGENCY_WATCH, Emergency, hears_emergency, hears_threat, missing
+from cases.schema import AlertKind, Asks, ComplaintDraft, Ended
+from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
+from ivr.events import CallerHungUp, CallFailed, TurnEnd, TurnEnded
+from ivr.menu_states import Answer, Condition, Group, Menu, MenuKind, MenuState, Value
+from ivr.prompts import digit_pieces, time_pieces
+from speech.grammar import match_phrase
+
+# A longer sentence that merely contains 人工 or 不知道 is a narration, not an answer.
+SHORT_ANSWER_EXTRA_CHARS = 6
+MIN_CONTENT_CHARS = 2
+# The menu's check makes this unreachable; it is here because a caller must never be kept by a mistake of ours.
+MAX_TURNS = 40
+PUNCTUATION = "，。！？、；：,.!?;: \u3000…—"
+
+DialogEvent = TurnEnded | CallerHungUp | CallFailed
+
+
+@dataclass(frozen=True, slots=True)
+class CallContext:
+    """What is known of a call before a word is said. `received_time`: local time of day, for `{time}`."""
+
+    call_id: str
+    reference: str
+    caller_number: str | None = None
+    received_time: time | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DialogState:
+    """Where the dialog stands. `step` is the menu state that listens (or ended)."""
+
+    context: CallContext
+    step: str
+    turns: int = 0
+    questions: int = 0
+    silences: int = 0
+    misunderstandings: int = 0
+    went_on: bool = False  # the caller was once asked to go on; not twice
+    entered: tuple[tuple[str, int], ...] = ()  # how often each state with `times` was entered
+    raised: frozenset[AlertKind] = frozenset()
+    emergency: Emergency | None = None
+    ended: Ended | None = None
+
+    def times_entered(self, name: str) -> int:
+        return dict(self.entered).get(name, 0)
+
+
+Step = tuple[DialogState, tuple[Action, ...]]
+
+
+def begin(menu: Menu, context: CallContext) -> Step:
+    """The first actions of a call."""
+    return _go(menu, DialogState(context, menu.first), menu.first, None, ())
+
+
+def advance(menu: Menu, state: DialogState, event: DialogEvent, understanding: ComplaintDraft | None) -> Step:
+    """What to do after `event`. `understanding` is the draft of everything heard so far, this turn included.
+
+    None as understanding (drafting failed) asks as if nothing were known. After a Finish: no actions.
+    """
+    if state.ended is not None:
+        return state, ()
+    if isinstance(event, CallerHungUp):
+        return _finish(state, Ended.HUNG_UP)
+    if isinstance(event, CallFailed):
+        return _go(menu, state, menu.failure_next, understanding, ())
+    return _after_turn(menu, replace(state, turns=state.turns + 1), event, understanding)
+
+
+def _after_turn(menu: Menu, state: DialogState, event: TurnEnded, understanding: ComplaintDraft | None) -> Step:
+    if event.ended_by is TurnEnd.HANG_UP:
+        return _finish(state, Ended.HUNG_UP)
+    at = menu.states[state.step]
+    if _pressed_human(menu, at, event.digits):
+        return _go(menu, state, menu.human.next, understanding, ())
+    emergency = hears_emergency(event.text)
+    if emergency is not None:
+        state, alarms = _raise(state, AlertKind.EMERGENCY, event.text)
+        return _go(menu, replace(state, emergency=emergency), menu.emergency_next, understanding, alarms)
+    actions: tuple[Action, ...] = ()
+    if hears_threat(event.text) is not None:
+        state, actions = _raise(state, AlertKind.THREAT, event.text)
+        if menu.threat_next is not None:
+            return _go(menu, state, menu.threat_next, understanding, actions)
+    if _says(menu, event.text, menu.human.phrases) or state.turns >= MAX_TURNS:
+        return _go(menu, state, menu.human.next, understanding, actions)
+    onward = _understood(menu, at, event, understanding)
+    if onward is not None:
+        if _must_go_on(menu, state, at, event):
+            state = replace(state, went_on=True)
+            return state, (*actions, _ask(menu, state, at, ((menu.hearing.go_on,),), understanding))
+        return _go(menu, state, onward, understanding, actions)
+    if event.ended_by is TurnEnd.FAILED:
+        return _go(menu, state, menu.failure_next, understanding, actions)
+    return _stumble(menu, state, at, event, understanding, actions)
+
+
+def _stumble(
+    menu: Menu,
+    state: DialogState,
+    at: MenuState,
+    event: TurnEnded,
+    understanding: ComplaintDraft | None,
+    actions: tuple[Action, ...],
+) -> Step:
+    """Silence or nothing understood: ask again more kindly, or at the limit put through to a human."""
+    if _was_silent(menu, event):
+        state = replace(state, silences=state.silences + 1)
+        over, say = state.silences >= menu.limits.silences, at.silent_say
+    else:
+        state = replace(state, misunderstandings=state.misunderstandings + 1)
+        over, say = state.misunderstandings >= menu.limits.misunderstandings, at.unclear_say
+    if over:
+        return _go(menu, state, menu.human.next, understanding, actions)
+    return state, (*actions, _ask(menu, state, at, say or at.say, understanding))
+
+
+def _go(
+    menu: Menu, state: DialogState, name: str, understanding: ComplaintDraft | None, actions: tuple[Action, ...]
+) -> Step:
+    """Enter `name` and walk on through states that say or are passed by, up to the next Ask or the end."""
+    while True:
+        at = menu.states[name]
+        if at.times is not None:
+            count = state.times_entered(name)
+            if count >= at.times and at.after is not None:
+                name = at.after
+                continue
+            state = replace(state, entered=(*(e for e in state.entered if e[0] != name), (name, count + 1)))
+        if _passed_by(menu, state, at, understanding):
+            name = at.next or menu.human.next
+            continue
+        state = replace(state, step=name)
+        if at.kind is MenuKind.ASK:
+            state = replace(state, questions=state.questions + at.question)
+            return state, (*actions, _ask(menu, state, at, at.say, understanding))
+        pieces = _pieces(menu, state, at.say, understanding)
+        if pieces:
+            actions = (*actions, Say(name, pieces))
+        if at.kind is MenuKind.END:
+            state = replace(state, ended=at.end or Ended.HUMAN)
+            return state, (*actions, Finish(state.ended or Ended.HUMAN, name))
+        name = at.next or menu.human.next
+
+
+def _passed_by(menu: Menu, state: DialogState, at: MenuState, understanding: ComplaintDraft | None) -> bool:
+    if at.question and state.questions >= menu.limits.questions:
+        return True
+    return not all(_holds(condition, state, understanding) for condition in at.when)
+
+
+def _holds(condition: Condition, state: DialogState, understanding: ComplaintDraft | None) -> bool:
+    match condition:
+        case Condition.PLACE_MISSING:
+            return understanding is None or "place" in missing(understanding)
+        case Condition.CONTACT_MISSING:
+            return understanding is None or "contact" in missing(understanding)
+        case Condition.NUMBER_KNOWN:
+            return bool(state.context.caller_number)
+        case Condition.NUMBER_UNKNOWN:
+            return not state.context.caller_number
+        case Condition.ANYTHING_UNDERSTOOD:
+            return bool(_subject(understanding) or _place(understanding))
+
+
+def _understood(menu: Menu, at: MenuState, event: TurnEnded, understanding: ComplaintDraft | None) -> str | None:
+    """The state to go to when the turn answered what was asked, else None."""
+    answer = _answer(menu, at, event)
+    if answer is not None:
+        return answer.next or at.next
+    match at.asks:
+        case Asks.NARRATION:
+            return at.next if len(_content(menu, event.text)) >= MIN_CONTENT_CHARS else None
+        case Asks.PLACE | Asks.CONTACT if understanding is None:
+            return at.next if event.text or event.digits else None
+        case Asks.PLACE:
+            return None if "place" in missing(understanding) else at.next
+        case Asks.CONTACT:
+            return None if "contact" in missing(understanding) else at.next
+        case _:
+            return None
+
+
+def _answer(menu: Menu, at: MenuState, event: TurnEnded) -> Answer | None:
+    pressed = event.digits.rstrip(menu.terminator)
+    if not pressed and (event.digits or (event.ended_by is TurnEnd.TERMINATOR and not event.text)):
+        pressed = menu.terminator
+    if pressed:
+        # A press outranks what was said beside it; a wrong one is no answer even if words were heard.
+        return next((answer for answer in at.answers if pressed in answer.keys), None)
+    # The longest phrase first: 不是 holds 是, 不对 holds 对.
+    phrases = sorted(((p, a) for a in at.answers for p in a.phrases), key=lambda pair: -len(pair[0]))
+    return next((answer for phrase, answer in phrases if _says(menu, event.text, (phrase,))), None)
+
+
+def _says(menu: Menu, text: str, phrases: Iterable[str]) -> bool:
+    """Is `text`, polite noise aside, one of the phrases and little else?"""
+    said = _strip(text, menu.hearing.fillers)
+    for phrase in phrases:
+        if len(said) <= len(phrase) + SHORT_ANSWER_EXTRA_CHARS and match_phrase(said, [phrase]) is not None:
+            return True
+    return False
+
+
+def _pressed_human(menu: Menu, at: MenuState, digits: str) -> bool:
+    """The human key first in a digit string (a telephone number may hold it later), or anywhere when none is asked."""
+    looked_at = digits[:1] if at.max_digits else digits
+    return any(digit in menu.human.keys for digit in looked_at)
+
+
+def _must_go_on(menu: Menu, state: DialogState, at: MenuState, event: TurnEnded) -> bool:
+    """A watched phrase cut the narration short for nothing, or the caller only announced it (我要反映一个问题)."""
+    if at.asks is not Asks.NARRATION or state.went_on or event.digits or not menu.hearing.go_on:
+        return False
+    return event.ended_by is TurnEnd.KEYWORD or len(_strip(_content(menu, event.text), menu.hearing.openers)) < (
+        MIN_CONTENT_CHARS
+    )
+
+
+def _was_silent(menu: Menu, event: TurnEnded) -> bool:
+    if event.text or event.digits.rstrip(menu.terminator):
+        return False
+    return event.ended_by in (TurnEnd.NO_INPUT, TurnEnd.TERMINATOR)
+
+
+def _content(menu: Menu, text: str) -> str:
+    return _strip(text, menu.hearing.fillers)
+
+
+def _strip(text: str, words: Iterable[str]) -> str:
+    """`text` without punctuation and without `words`, longest first."""
+    left = text.translate({ord(mark): None for mark in PUNCTUATION})
+    for word in sorted(words, key=len, reverse=True):
+        left = left.replace(word, "")
+    return left
+
+
+def _raise(state: DialogState, kind: AlertKind, text: str) -> tuple[DialogState, tuple[Action, ...]]:
+    """An alarm of each kind once a call."""
+    if kind in state.raised:
+        return state, ()
+    return replace(state, raised=state.raised | {kind}), (Alarm(kind, text),)
+
+
+def _finish(state: DialogState, ended: Ended) -> Step:
+    return replace(state, ended=ended), (Finish(ended, state.step),)
+
+
+def _ask(
+    menu: Menu, state: DialogState, at: MenuState, say: tuple[Group, ...], understanding: ComplaintDraft | None
+) -> Ask:
+    answer_keys = {key for answer in at.answers for key in answer.keys if key != menu.terminator}
+    # When digits are collected, only a key that no number begins with may end the turn at once.
+    at_once = {key for key in answer_keys if not key.isdigit()} if at.max_digits else answer_keys
+    phrases = tuple(phrase for answer in at.answers for phrase in answer.phrases)
+    return Ask(
+        step=at.name,
+        asks=at.asks,
+        pieces=_pieces(menu, state, say, understanding),
+        phrases=(*phrases, *menu.human.phrases) if at.restrict else (),
+        watch=() if state.went_on else (*menu.human.watch, *EMERGENCY_WATCH),
+        keys=menu.human.keys | at_once,
+        terminator=menu.terminator,
+        max_digits=at.max_digits,
+        no_input_seconds=at.no_input_seconds,
+        end_silence_seconds=at.end_silence_seconds,
+        max_seconds=at.max_seconds,
+        barge_in=at.barge_in,
+    )
+
+
+def _pieces(
+    menu: Menu, state: DialogState, say: tuple[Group, ...], understanding: ComplaintDraft | None
+) -> tuple[Piece, ...]:
+    found: list[Piece] = []
+    for group in say:
+        parts = [_part(menu, state, item, understanding) for item in group]
+        if all(parts):
+            found += [piece for part in parts for piece in part]
+    return tuple(found)
+
+
+def _part(menu: Menu, state: DialogState, item: str, understanding: ComplaintDraft | None) -> tuple[Piece, ...]:
+    if not item.startswith("{"):
+        return (Piece(menu.texts[item].zh, item),)
+    match Value(item[1:-1]):
+        case Value.SUBJECT:
+            text = _subject(understanding)
+            return (Piece(text),) if text else ()
+        case Value.PLACE:
+            text = _place(understanding)
+            return (Piece(text),) if text else ()
+        case Value.REFERENCE:
+            return digit_pieces(state.context.reference)
+        case Value.TIME:
+            return time_pieces(state.context.received_time) if state.context.received_time is not None else ()
+        case Value.EMERGENCY:
+            name = f"emergency_{state.emergency.number}" if state.emergency is not None else ""
+            return (Piece(menu.texts[name].zh, name),) if name in menu.texts else ()
+
+
+def _subject(understanding: ComplaintDraft | None) -> str:
+    return (understanding.subject.value or "") if understanding is not None else ""
+
+
+def _place(understanding: ComplaintDraft | None) -> str:
+    """The place as it is read back: official parts, then what was said beyond them."""
+    place = understanding.place.value if understanding is not None else None
+    if place is None:
+        return ""
+    return "".join(part for part in (place.district, place.street, place.community, place.detail) if part)
