@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from asterisk.agi import AGI
+from asterisk.agi import AGI, AGIHangup
 
 from ivr.errors import CallError
 from ivr.metrics import AGI_CALLS, AGI_LIVE
@@ -172,7 +172,7 @@ class _EndOfFile(Exception):
     """Asterisk closed the conversation."""
 
 
-class AgiCall(AGI):  # type: ignore[misc]
+class AgiCall(AGI):
     """One AGI conversation, used by one thread. `env` holds what Asterisk said of the call, `path` the URL's path.
 
     pyst2's `__init__` is bypassed: it installs a signal handler (main thread only) and prints the environment.
@@ -288,7 +288,7 @@ class AgiCall(AGI):  # type: ignore[misc]
         self._lines.deadline_seconds = time.monotonic() + (timeout_seconds or self._reply_seconds)
         try:
             reply: AgiReply = self.execute(command, *words)
-        except (_EndOfFile, OSError):
+        except (_EndOfFile, AGIHangup, OSError):  # AGIHangup is pyst2's word for a broken pipe
             self._closed = True
             return CallerGone(False)
         except CallError as error:

@@ -1,0 +1,791 @@
+"""AudioSocket: the caller's sound and digits in, our prompts out, over one TCP connection a call.
+
+Protocol (Asterisk `res_audiosocket.c`): a frame is kind (1 byte), length (2 bytes, big endian), payload. Kinds: 0x01
+the call's 16-byte UUID, first and once; 0x10 sound, 8 kHz 16-bit signed little-endian mono, 320 bytes each 20 ms;
+0x03 one DTMF digit; 0x00 hang up; 0xff error. A caller's hang-up is end of file. Frames pause while a digit is
+pressed and when the phone sends nothing in silence, and Asterisk gives up after 2 s in which neither side sends: so
+we send a frame every 20 ms for the whole of the call, prompt or silence, and time runs on the clock, not on frames.
+
+`AudioSocketParser` and `Timeline` and `Playout` are pure; `AudioConnection` and `AudioSocketServer` are the edge (asyncio).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import UUID
+
+import structlog
+
+from ivr.errors import CallError
+from ivr.metrics import (
+    AUDIO_BROKEN,
+    AUDIO_EVENTS_DROPPED,
+    AUDIO_GAP_SECONDS,
+    AUDIO_LIVE,
+    AUDIO_REFUSED,
+    PLAYOUT_LATE_FRAMES,
+)
+
+log = structlog.get_logger(__name__)
+
+SAMPLE_RATE_HZ = 8000
+FRAME_MS = 20
+FRAME_SECONDS = FRAME_MS / 1000
+FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
+FRAME_BYTES = 2 * FRAME_SAMPLES
+SILENCE_FRAME = bytes(FRAME_BYTES)
+
+KIND_HANG_UP = 0x00
+KIND_UUID = 0x01
+KIND_DTMF = 0x03
+KIND_SOUND = 0x10
+KIND_ERROR = 0xFF
+SOUND_MAX_BYTES = 8000  # half a second in one frame: more is no telephone
+SKIPPED_MAX_BYTES = 65535  # a kind of a later Asterisk may be as long as the length field allows
+DIGITS = frozenset("0123456789*#ABCD")
+
+
+# the wire
+
+
+@dataclass(frozen=True, slots=True)
+class Identified:
+    call_id: str  # canonical lower-case UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    pcm: bytes  # s16le mono 8 kHz, any even number of bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Digit:
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHungUp:
+    """The peer sent 0x00."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerError:
+    code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """The peer broke the protocol; nothing after it is read."""
+
+    reason: str  # closed set, used as a metric label: order | uuid | oversized | digit
+
+
+WireEvent = Identified | Sound | Digit | PeerHungUp | PeerError | Violation
+
+
+class AudioSocketParser:
+    """Bytes in any pieces → events. Never raises. After PeerHungUp or Violation it ignores everything.
+
+    Unknown kinds are skipped (a later Asterisk may add some). Holds at most one frame (64 KiB).
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._identified = False
+        self._over = False
+
+    @property
+    def identified(self) -> bool:
+        return self._identified
+
+    def feed(self, data: bytes) -> list[WireEvent]:
+        events: list[WireEvent] = []
+        if self._over:
+            return events
+        self._buffer += data
+        start = 0
+        while not self._over and len(self._buffer) - start >= 3:
+            kind = self._buffer[start]
+            length = int.from_bytes(self._buffer[start + 1 : start + 3], "big")
+            if violation := self._refuses(kind, length):
+                events.append(violation)
+                self._over = True
+                break
+            if len(self._buffer) - start - 3 < length:
+                break
+            event = self._event(kind, bytes(self._buffer[start + 3 : start + 3 + length]))
+            start += 3 + length
+            if event is not None:
+                events.append(event)
+                self._over = isinstance(event, PeerHungUp | Violation)
+        if self._over:
+            self._buffer.clear()
+        else:
+            del self._buffer[:start]
+        return events
+
+    def _refuses(self, kind: int, length: int) -> Violation | None:
+        """What can be refused from the head alone, before its payload is waited for."""
+        if (kind == KIND_UUID) == self._identified:
+            return Violation("order")
+        if kind == KIND_UUID and length != 16:
+            return Violation("uuid")
+        if kind == KIND_SOUND and length > SOUND_MAX_BYTES:
+            return Violation("oversized")
+        if kind == KIND_DTMF and length != 1:
+            return Violation("digit")
+        return None
+
+    def _event(self, kind: int, payload: bytes) -> WireEvent | None:
+        if kind == KIND_SOUND:
+            whole = len(payload) & ~1  # half a sample at the end would turn the rest of the recording into noise
+            return Sound(payload[:whole]) if whole else None
+        if kind == KIND_DTMF:
+            digit = payload.decode("latin-1").upper()
+            return Digit(digit) if digit in DIGITS else Violation("digit")
+        if kind == KIND_UUID:
+            self._identified = True
+            return Identified(str(UUID(bytes=payload)))
+        if kind == KIND_HANG_UP:
+            return PeerHungUp()
+        if kind == KIND_ERROR:
+            return PeerError(payload[0] if payload else None)
+        return None
+
+
+def encode_frame(kind: int, payload: bytes = b"") -> bytes:
+    return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
+
+
+# what a call hears
+
+
+@dataclass(frozen=True, slots=True)
+class AudioFrame:
+    """20 ms of the caller (320 bytes; the last before a gap or the end may be shorter).
+
+    `at_seconds` is where its first sample lies on the call's clock (0 = connection), which is also its place in
+    heard.wav: `start_sample` / 8000. Gaps between frames are silence nobody sent.
+    """
+
+    pcm: bytes
+    start_sample: int
+
+    @property
+    def at_seconds(self) -> float:
+        return self.start_sample / SAMPLE_RATE_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class DtmfFrame:
+    digit: str
+    at_seconds: float
+
+
+class HangUpCause(StrEnum):
+    CALLER = "caller"  # end of file: the caller left (or Asterisk died)
+    PEER = "peer"  # Asterisk sent 0x00
+    BROKEN = "broken"  # the peer broke the protocol, or took no sound for too long
+    SELF = "self"  # we closed
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    cause: HangUpCause
+    at_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorFrame:
+    """Asterisk reported an error (0xff); a HangUp follows when it closes."""
+
+    code: int | None
+    at_seconds: float
+
+
+HeardEvent = AudioFrame | DtmfFrame | HangUp | ErrorFrame
+
+
+class Timeline:
+    """Where on the call's clock received samples lie; pure.
+
+    A batch that was read at once ended when it was read, so its start is now less its length: a stall of ours makes
+    no gap. A gap is filled when it is clearly one (60 ms: a digit, a silent phone), and a lag that stays over one
+    frame for a whole second (a slow clock, lost packets) by its minimum. Sound is never thrown away: after a
+    delayed burst it runs ahead of the clock until the next gap. Positions rise strictly.
+    """
+
+    GAP_SAMPLES = 3 * FRAME_SAMPLES
+    WINDOW_SAMPLES = SAMPLE_RATE_HZ
+
+    def __init__(self) -> None:
+        self.next_sample = 0
+        self._window_samples = 0
+        self._least_lag: int | None = None
+
+    def place(self, samples: int, now_seconds: float) -> int:
+        """The first sample's position of a batch of `samples` read at `now_seconds`; moves on past it."""
+        lag = int(now_seconds * SAMPLE_RATE_HZ) - samples - self.next_sample
+        self._least_lag = lag if self._least_lag is None else min(self._least_lag, lag)
+        self._window_samples += samples
+        skip = 0
+        if lag >= self.GAP_SAMPLES:
+            skip = lag
+        elif self._window_samples >= self.WINDOW_SAMPLES:
+            skip = self._least_lag if self._least_lag > FRAME_SAMPLES else 0
+            self._window_samples, self._least_lag = 0, None
+        if skip:
+            self._window_samples, self._least_lag = 0, None
+        start = self.next_sample + skip
+        self.next_sample = start + samples
+        return start
+
+
+# what a call says
+
+
+class Playback:
+    """One prompt on its way. `await finished()` → True when it was said to its end, False when stopped."""
+
+    def __init__(self, pcm: bytes) -> None:
+        self.pcm = pcm
+        self.sent_bytes = 0
+        self._done: asyncio.Future[bool] | None = None
+        self._result: bool | None = None
+
+    @property
+    def played_ms(self) -> float:
+        return 1000 * min(self.sent_bytes, len(self.pcm)) / (2 * SAMPLE_RATE_HZ)
+
+    @property
+    def duration_ms(self) -> float:
+        return 1000 * len(self.pcm) / (2 * SAMPLE_RATE_HZ)
+
+    @property
+    def over(self) -> bool:
+        return self._result is not None
+
+    async def finished(self) -> bool:
+        if self._result is not None:
+            return self._result
+        if self._done is None:
+            self._done = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._done)
+
+    def end(self, said: bool) -> None:
+        if self._result is None:
+            self._result = said
+            if self._done and not self._done.done():
+                self._done.set_result(said)
+
+
+class Playout:
+    """Which frames are due; pure: time is an argument.
+
+    One frame each 20 ms from the first call on, free of drift. After a stall at most `CATCH_UP_FRAMES` are sent at
+    once (a phone's jitter buffer takes no more) and the clock starts anew: prompts are delayed, never cut.
+    """
+
+    CATCH_UP_FRAMES = 5
+    QUEUE_MAX_BYTES = 20 * 60 * SAMPLE_RATE_HZ * 2  # 20 minutes; past it `play` refuses: no menu says so much
+
+    def __init__(self) -> None:
+        self._queue: deque[Playback] = deque()
+        self._queued_bytes = 0
+        self._said: list[Playback] = []  # since the last silence: what `stop` answers
+        self._last: Playback | None = None  # all sent, its last frame still sounds
+        self._started_seconds: float | None = None
+        self._sent_frames = 0
+        self.late_frames = 0
+
+    @property
+    def playing(self) -> bool:
+        return bool(self._queue) or self._last is not None
+
+    @property
+    def position_ms(self) -> float:
+        """How much has been said since the last silence."""
+        return sum(playback.played_ms for playback in self._said)
+
+    def play(self, pcm: bytes) -> Playback:
+        if len(pcm) % 2:
+            pcm = pcm[:-1]
+        if self._queued_bytes + len(pcm) > self.QUEUE_MAX_BYTES:
+            raise CallError("prompt-too-long", "more than 20 minutes of prompts are waiting")
+        playback = Playback(pcm)
+        if not pcm:
+            playback.end(True)
+            return playback
+        if not self.playing:
+            self._said.clear()
+        self._queue.append(playback)
+        self._said.append(playback)
+        self._queued_bytes += len(pcm)
+        return playback
+
+    def stop(self) -> float:
+        """Nothing more is said; → ms said since the last silence."""
+        said_ms = self.position_ms if self.playing else 0.0
+        for playback in (*self._queue, *([self._last] if self._last else [])):
+            playback.end(False)
+        self._queue.clear()
+        self._last = None
+        self._queued_bytes = 0
+        return said_ms
+
+    def due(self, now_seconds: float) -> list[bytes]:
+        """The frames (320 bytes each) to be sent now."""
+        if self._started_seconds is None:
+            self._started_seconds = now_seconds
+        wanted = int((now_seconds - self._started_seconds) / FRAME_SECONDS + 1e-6) + 1 - self._sent_frames
+        if wanted <= 0:
+            return []
+        if wanted > self.CATCH_UP_FRAMES:
+            self.late_frames += wanted - self.CATCH_UP_FRAMES
+            self._started_seconds = now_seconds
+            self._sent_frames = 0
+            wanted = self.CATCH_UP_FRAMES if self.playing else 1
+            self._started_seconds -= (wanted - 1) * FRAME_SECONDS
+        self._sent_frames += wanted
+        return [self._frame() for _ in range(wanted)]
+
+    def hold(self, now_seconds: float) -> None:
+        """The peer takes nothing: prompts wait where they are and the clock starts anew when it does."""
+        self._started_seconds = now_seconds
+        self._sent_frames = 1
+
+    def _frame(self) -> bytes:
+        if self._last:
+            self._last.end(True)
+            self._last = None
+        frame = b""
+        while self._queue and len(frame) < FRAME_BYTES:
+            playback = self._queue[0]
+            piece = playback.pcm[playback.sent_bytes : playback.sent_bytes + FRAME_BYTES - len(frame)]
+            playback.sent_bytes += len(piece)
+            self._queued_bytes -= len(piece)
+            frame += piece
+            if playback.sent_bytes >= len(playback.pcm):
+                self._queue.popleft()
+                if self._last:
+                    self._last.end(True)
+                self._last = playback
+        return frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE_FRAME
+
+
+# the edge
+
+Tap = Callable[[AudioFrame], None]
+
+
+class AudioConnection:
+    """One call's sound. Used on the event loop that serves it.
+
+    Hearing: `await receive(timeout)` or `async for event in connection`; the last event is HangUp, always. The queue
+    holds 30 s; past that (the session hangs) the oldest sound is dropped and counted and `late` is set, while taps
+    (the recorder) have had every frame. Digits and HangUp are never dropped.
+    Saying: `play`, `stop`, `playing`, `position_ms`; silence is sent whenever nothing plays.
+    """
+
+    QUEUE_MAX_FRAMES = 1500
+    BLOCKED_MAX_SECONDS = 10.0
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        call_id: str,
+        taps: Sequence[Tap] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.call_id = call_id
+        self.started_at = datetime.now(UTC)
+        self.late = False
+        self._transport = transport
+        self._clock = clock
+        self._started_seconds = clock()
+        self._taps = list(taps)
+        self._timeline = Timeline()
+        self._rest = b""
+        self._events: deque[HeardEvent] = deque()
+        self._queued_frames = 0
+        self._arrived = asyncio.Event()
+        self._playout = Playout()
+        self._blocked_since_seconds: float | None = None
+        self._hang_up: HangUp | None = None
+        self._iterated = False
+
+    @property
+    def now_seconds(self) -> float:
+        """The call's clock: seconds since the connection said its uuid (= second 0 of heard.wav)."""
+        return self._clock() - self._started_seconds
+
+    @property
+    def hang_up(self) -> HangUp | None:
+        return self._hang_up
+
+    # hearing
+
+    async def receive(self, timeout_seconds: float | None = None) -> HeardEvent | None:
+        """The next event; None when none came in time. After HangUp: HangUp again, at once."""
+        if not self._events and self._hang_up is None:
+            self._arrived.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await self._arrived.wait()
+        if self._events:
+            event = self._events.popleft()
+            self._queued_frames -= isinstance(event, AudioFrame)
+            return event
+        return self._hang_up
+
+    def __aiter__(self) -> AudioConnection:
+        return self
+
+    async def __anext__(self) -> HeardEvent:
+        if self._iterated:
+            raise StopAsyncIteration
+        event = await self.receive()
+        assert event is not None  # only a timeout gives None
+        self._iterated = isinstance(event, HangUp)
+        return event
+
+    # saying
+
+    def play(self, pcm: bytes) -> Playback:
+        """Queue 8 kHz s16le mono. After a hang-up it ends at once, unsaid."""
+        if self._hang_up:
+            playback = Playback(pcm)
+            playback.end(False)
+            return playback
+        return self._playout.play(pcm)
+
+    def stop(self) -> float:
+        """Silence from the next frame on; → ms said since the last silence."""
+        return self._playout.stop()
+
+    @property
+    def playing(self) -> bool:
+        return self._playout.playing
+
+    @property
+    def position_ms(self) -> float:
+        return self._playout.position_ms
+
+    def close(self) -> None:
+        """Ask Asterisk to go on (0x00) and close; the AGI command returns result 0. Twice does no harm."""
+        if self._hang_up:
+            return
+        self._transport.write(encode_frame(KIND_HANG_UP))
+        self._transport.close()
+        self._over(HangUpCause.SELF)
+        # a peer that takes nothing would keep a closing transport for ever
+        asyncio.get_running_loop().call_later(2.0, self._transport.abort)
+
+    # called by the server
+
+    def heard(self, events: Sequence[WireEvent]) -> None:
+        """Everything of one read."""
+        sound = b""
+        for event in events:
+            if isinstance(event, Sound):
+                sound += event.pcm
+                continue
+            self._hear_sound(sound)
+            sound = b""
+            if isinstance(event, Digit):
+                self._put(DtmfFrame(event.digit, self.now_seconds))
+            elif isinstance(event, PeerError):
+                log.warning("audiosocket_peer_error", call_id=self.call_id, code=event.code)
+                self._put(ErrorFrame(event.code, self.now_seconds))
+            elif isinstance(event, PeerHungUp):
+                self.lost(HangUpCause.PEER)
+            elif isinstance(event, Violation):
+                AUDIO_BROKEN.inc()
+                log.warning("audiosocket_peer_broken", call_id=self.call_id, reason=event.reason)
+                self.lost(HangUpCause.BROKEN)
+        self._hear_sound(sound)
+
+    def _hear_sound(self, sound: bytes) -> None:
+        if not sound or self._hang_up:
+            return
+        before = self._timeline.next_sample
+        start = self._timeline.place(len(sound) // 2, self.now_seconds)
+        if start > before:
+            AUDIO_GAP_SECONDS.inc((start - before) / SAMPLE_RATE_HZ)
+            self._flush_rest(before)
+        first = start - len(self._rest) // 2
+        sound = self._rest + sound
+        whole = len(sound) - len(sound) % FRAME_BYTES
+        for offset in range(0, whole, FRAME_BYTES):
+            self._put_frame(AudioFrame(sound[offset : offset + FRAME_BYTES], first + offset // 2))
+        self._rest = sound[whole:]
+
+    def _flush_rest(self, end_sample: int) -> None:
+        """Half a frame that waited for its other half, before a gap or the end."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._put_frame(AudioFrame(rest, end_sample - len(rest) // 2))
+
+    def _put_frame(self, frame: AudioFrame) -> None:
+        for tap in tuple(self._taps):
+            try:
+                tap(frame)
+            except Exception:
+                log.exception("audio_tap_failed", call_id=self.call_id)
+                self._taps.remove(tap)
+        if self._queued_frames >= self.QUEUE_MAX_FRAMES:
+            for index, event in enumerate(self._events):
+                if isinstance(event, AudioFrame):
+                    del self._events[index]
+                    self._queued_frames -= 1
+                    break
+            AUDIO_EVENTS_DROPPED.inc()
+            if not self.late:
+                log.warning("listening_late", call_id=self.call_id, at_seconds=round(frame.at_seconds, 2))
+            self.late = True
+        self._queued_frames += 1
+        self._put(frame)
+
+    def _put(self, event: HeardEvent) -> None:
+        self._events.append(event)
+        self._arrived.set()
+
+    def lost(self, cause: HangUpCause) -> None:
+        """The connection is over (once; later causes are ignored)."""
+        if self._hang_up is None:
+            self._flush_rest(self._timeline.next_sample)
+            self._transport.close()
+            self._over(cause)
+
+    def _over(self, cause: HangUpCause) -> None:
+        self._hang_up = HangUp(cause, self.now_seconds)
+        self._playout.stop()
+        self._put(self._hang_up)
+
+    def tick(self, *, writable: bool) -> None:
+        """Send what is due; every 20 ms or so."""
+        if self._hang_up:
+            return
+        now_seconds = self._clock()
+        if not writable:
+            # Overflow policy of the way out: nothing is sent, prompts wait; after 10 s the peer counts as dead.
+            if self._blocked_since_seconds is None:
+                self._blocked_since_seconds = now_seconds
+            elif now_seconds - self._blocked_since_seconds > self.BLOCKED_MAX_SECONDS:
+                log.warning("audiosocket_peer_blocked", call_id=self.call_id)
+                self.lost(HangUpCause.BROKEN)
+                self._transport.abort()
+            self._playout.hold(now_seconds)
+            return
+        self._blocked_since_seconds = None
+        late_before = self._playout.late_frames
+        frames = self._playout.due(now_seconds)
+        if self._playout.late_frames > late_before:
+            PLAYOUT_LATE_FRAMES.inc(self._playout.late_frames - late_before)
+        if frames:
+            self._transport.write(b"".join(encode_frame(KIND_SOUND, frame) for frame in frames))
+
+
+class Rendezvous:
+    """A call that waits for its sound. `await connection()`, or `cancel()`; after either the uuid is unknown again."""
+
+    def __init__(self, server: AudioSocketServer, call_id: str, taps: Sequence[Tap]) -> None:
+        self.call_id = call_id
+        self.taps = tuple(taps)
+        self.arrived: asyncio.Future[AudioConnection] = asyncio.get_running_loop().create_future()
+        self._server = server
+        self._taken = False
+
+    async def connection(self, timeout_seconds: float = 5.0) -> AudioConnection:
+        """CallError `audio-not-connected` when Asterisk did not come in time."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                connection = await asyncio.shield(self.arrived)
+            self._taken = True
+            return connection
+        except TimeoutError:
+            raise CallError("audio-not-connected", "Asterisk did not connect the call's sound in time") from None
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Nobody waits any more: a connection that comes now is refused; one that came and was not taken is closed."""
+        self._server.forget(self)
+        if not self.arrived.done():
+            self.arrived.cancel()
+        elif not self._taken and not self.arrived.cancelled():
+            self.arrived.result().close()
+
+
+class _Wire(asyncio.Protocol):
+    """One TCP connection, whoever it is."""
+
+    def __init__(self, server: AudioSocketServer) -> None:
+        self._server = server
+        self._parser = AudioSocketParser()
+        self.transport: asyncio.Transport | None = None
+        self.connection: AudioConnection | None = None
+        self.writable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.set_write_buffer_limits(high=50 * (FRAME_BYTES + 3))  # a second of sound; past it we hold
+        self._server.wire_opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        events = self._parser.feed(data)
+        if self.connection is None and events:
+            first, *events = events
+            if not isinstance(first, Identified):
+                self._server.refuse(self, "violation")
+                return
+            self.connection = self._server.wire_identified(self, first.call_id)
+        if self.connection is not None:
+            self.connection.heard(events)
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.wire_closed(self)
+        if self.connection is not None:
+            self.connection.lost(HangUpCause.CALLER)
+
+
+class AudioSocketServer:
+    """Accepts AudioSocket connections and brings them to the calls that `expect` them.
+
+    A connection with an unknown or already used uuid, without a uuid within `identify_seconds`, or past
+    `unidentified_max` such connections is closed and counted; no call notices.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        identify_seconds: float = 2.0,
+        unidentified_max: int = 256,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._host, self._port = host, port
+        self._identify_seconds = identify_seconds
+        self._unidentified_max = unidentified_max
+        self._clock = clock
+        self._expected: dict[str, Rendezvous] = {}
+        self._unidentified: dict[_Wire, asyncio.TimerHandle] = {}
+        self._wires: dict[_Wire, AudioConnection] = {}
+        self._server: asyncio.Server | None = None
+        self._pacer: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The real port (when 0 was asked for), after `start`."""
+        return int(self._server.sockets[0].getsockname()[1]) if self._server else self._port
+
+    @property
+    def live(self) -> int:
+        return len(self._wires)
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Wire(self), self._host, self._port, backlog=1024)
+        self._pacer = loop.create_task(self._pace(), name="audiosocket-pacer")
+        log.info("audiosocket_listening", host=self._host, port=self.port)
+
+    async def stop(self) -> None:
+        """Closes every connection (Asterisk goes on with the dialplan)."""
+        if self._server:
+            self._server.close()
+        for connection in list(self._wires.values()):
+            connection.close()
+        for wire in list(self._unidentified):
+            self.refuse(wire, "stopping")
+        for rendezvous in list(self._expected.values()):
+            rendezvous.cancel()
+        if self._pacer:
+            self._pacer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pacer
+
+    def expect(self, call_id: str, taps: Sequence[Tap] = ()) -> Rendezvous:
+        """From now on the connection with this uuid is wanted, once. Taps get every frame before anybody else.
+
+        CallError `call-id-refused` when it is no UUID or such a call is waiting or talking already.
+        """
+        try:
+            key = str(UUID(call_id))
+        except ValueError:
+            raise CallError("call-id-refused", "a call id must be a UUID") from None
+        if key in self._expected or any(connection.call_id == key for connection in self._wires.values()):
+            raise CallError("call-id-refused", "this call has its sound already")
+        rendezvous = Rendezvous(self, key, taps)
+        self._expected[key] = rendezvous
+        return rendezvous
+
+    # called by Rendezvous and _Wire
+
+    def forget(self, rendezvous: Rendezvous) -> None:
+        if self._expected.get(rendezvous.call_id) is rendezvous:
+            del self._expected[rendezvous.call_id]
+
+    def wire_opened(self, wire: _Wire) -> None:
+        if len(self._unidentified) >= self._unidentified_max:
+            self.refuse(wire, "too_many")
+            return
+        loop = asyncio.get_running_loop()
+        self._unidentified[wire] = loop.call_later(self._identify_seconds, self.refuse, wire, "silent")
+
+    def wire_identified(self, wire: _Wire, call_id: str) -> AudioConnection | None:
+        rendezvous = self._expected.pop(call_id, None)
+        if rendezvous is None or rendezvous.arrived.done():
+            self.refuse(wire, "unknown_uuid")
+            return None
+        self._identified(wire)
+        assert wire.transport is not None
+        connection = AudioConnection(wire.transport, call_id, rendezvous.taps, self._clock)
+        self._wires[wire] = connection
+        AUDIO_LIVE.set(len(self._wires))
+        rendezvous.arrived.set_result(connection)
+        return connection
+
+    def refuse(self, wire: _Wire, reason: str) -> None:
+        AUDIO_REFUSED.labels(reason).inc()
+        log.warning("audiosocket_refused", reason=reason)
+        self._identified(wire)
+        if wire.transport:
+            wire.transport.abort()
+
+    def wire_closed(self, wire: _Wire) -> None:
+        self._identified(wire)
+        self._wires.pop(wire, None)
+        AUDIO_LIVE.set(len(self._wires))
+
+    def _identified(self, wire: _Wire) -> None:
+        if timer := self._unidentified.pop(wire, None):
+            timer.cancel()
+
+    async def _pace(self) -> None:
+        """One clock for all calls: 200 timers of their own would cost more than the sound."""
+        loop = asyncio.get_running_loop()
+        next_seconds = loop.time()
+        while True:
+            for wire, connection in list(self._wires.items()):
+                try:
+                    connection.tick(writable=wire.writable)
+                except Exception:
+                    log.exception("audiosocket_tick_failed", call_id=connection.call_id)
+                    connection.lost(HangUpCause.BROKEN)
+            next_seconds = max(next_seconds + FRAME_SECONDS, loop.time() - FRAME_SECONDS)
+            await asyncio.sleep(max(0.0, next_seconds - loop.time()))
