@@ -1,0 +1,57 @@
+"""A call's transcript becomes a ComplaintDraft: every field with the words it comes from."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from cases.drafting.alerts import alerts
+from cases.drafting.appeal_type import appeal_type
+from cases.drafting.narrative import narrative
+from cases.drafting.request import request
+from cases.drafting.urgency import urgency
+from cases.schema import Asks, CallTranscript, Caller, ComplaintDraft, Ended
+
+Missing = Literal["place", "contact"]
+_PLACE_ENOUGH = 0.6
+
+
+def draft(transcript: CallTranscript) -> ComplaintDraft:
+    """The draft of a call, or of what is known of a live one. Pure and repeatable; never raises for what was said."""
+    turns = transcript.turns
+    kind = appeal_type(turns)
+    return ComplaintDraft(
+        draft_id=transcript.draft_id,
+        call_id=transcript.call_id,
+        reference=transcript.reference,
+        received_at=transcript.received_at,
+        channel=transcript.channel,
+        caller=Caller(number=transcript.caller_number),
+        appeal_type=kind,
+        narrative=narrative(turns),
+        request=request(turns),
+        urgency=urgency(turns, kind.value),
+        alerts=alerts(turns),
+        turns=turns,
+        recording=transcript.recording,
+        ended=transcript.ended,
+        complete=transcript.ended is Ended.COMPLETED,
+        hung_up_at_step=transcript.hung_up_at_step,
+    )
+
+
+def missing(draft: ComplaintDraft) -> tuple[Missing, ...]:
+    """What a call should still ask, most useful first.
+
+    place: no street and no detail is known, or neither is sure enough and the caller was not asked yet.
+    contact: neither a number to ring back nor a word about confidentiality.
+    """
+    asked = {turn.asks for turn in draft.turns if turn.text or turn.digits}
+    wanted: list[Missing] = []
+    place = draft.place.value
+    unknown = place is None or not (place.street or place.community or place.detail)
+    unsure = draft.place.confidence < _PLACE_ENOUGH and Asks.PLACE not in asked
+    if unknown or unsure:
+        wanted.append("place")
+    if draft.caller.callback_number.value is None and draft.caller.confidential.value is None:
+        wanted.append("contact")
+    return tuple(wanted)

@@ -1,0 +1,53 @@
+"""紧急程度: routine unless words show danger to life and property now, or that water, power, gas or heat is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from cases.drafting.emergency import hears_emergency
+from cases.drafting.evidence import Span, evidence_of, turns_asked
+from cases.drafting.phrases import PhraseIndex, exact_floor, longest_only
+from cases.drafting.pinyin import hear
+from cases.drafting.tables import urgency_table
+from cases.schema import Alternative, AppealType, Asks, Turn, Understood, Urgency
+
+_CALM_TYPES = (AppealType.ENQUIRY, AppealType.SUGGESTION, AppealType.PRAISE)
+
+
+@lru_cache(maxsize=1)
+def _indexes() -> tuple[PhraseIndex[Urgency], PhraseIndex[None]]:
+    table = urgency_table()
+    entries = [(phrase, Urgency.EMERGENCY) for phrase in table.emergency]
+    entries += [(phrase, Urgency.URGENT) for phrase in table.urgent]
+    return PhraseIndex(entries), PhraseIndex(((phrase, None) for phrase in table.not_urgent), floor=exact_floor)
+
+
+def urgency(turns: Sequence[Turn], appeal: AppealType | None) -> Understood[Urgency]:
+    """Empty reads as routine: nothing urgent was said. Enquiries, suggestions and praise are urgent only in danger."""
+    spans: dict[Urgency, list[Span]] = {Urgency.EMERGENCY: [], Urgency.URGENT: []}
+    told_now = False
+    calm = appeal in _CALM_TYPES
+    for number, turn in turns_asked(turns, Asks.NARRATION):
+        emergency = hears_emergency(turn.text)
+        if emergency:
+            told_now = True
+            spans[Urgency.EMERGENCY].append(Span(number, emergency.start_char, emergency.end_char))
+        heard = hear(turn.text)
+        index, takes_back = _indexes()
+        calm = calm or bool(takes_back.find(heard))
+        for found in longest_only(index.find(heard)):
+            spans[found.payload].append(Span(number, found.start, found.end))
+    if calm and not told_now:
+        return Understood[Urgency]()
+    for level in (Urgency.EMERGENCY, Urgency.URGENT):
+        if spans[level]:
+            confidence = 0.9 if told_now else min(0.88, 0.7 + 0.08 * len(set(spans[level])))
+            other = Urgency.URGENT if level is Urgency.EMERGENCY else Urgency.ROUTINE
+            return Understood[Urgency](
+                value=level,
+                confidence=round(confidence, 2),
+                evidence=evidence_of(turns, spans[level]),
+                alternatives=(Alternative[Urgency](value=other, confidence=round((1 - confidence) / 2, 2)),),
+            )
+    return Understood[Urgency]()
