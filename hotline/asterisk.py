@@ -23,10 +23,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+if TYPE_CHECKING:
+    from hotline.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +42,8 @@ OLDEST_MAJOR = 18
 NEEDED_MODULES = ("chan_pjsip.so", "res_agi.so", "res_audiosocket.so", "app_audiosocket.so", "app_queue.so")
 # A Unix socket's path has at most 107 bytes; Asterisk's is <run folder>/asterisk.ctl.
 LONGEST_RUN_DIR_BYTES = 107 - len("/asterisk.ctl")
+# A machine without any name server: nothing here needs one.
+HARMLESS_ERRORS = re.compile(r"local system nameservers")
 # What an Asterisk configuration line, a dialplan argument or a Playback list would take apart.
 _UNSAFE_PATH = re.compile(r"[\x00-\x1f\x7f,;&|\"'`\\\[\](){}$<>=%*?!#^]")
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
@@ -363,6 +368,12 @@ class AsteriskServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start_bytes = 0
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> AsteriskServer:
+        """The one of a whole `hotline.toml`."""
+        around = Surroundings(settings.spool_dir, settings.prompts_dir, settings.ivr.agi_host, settings.ivr.agi_port)
+        return cls(settings.asterisk, state_dir=settings.state_dir, around=around)
+
     @property
     def version(self) -> str:
         return self.install.version
@@ -395,7 +406,6 @@ class AsteriskServer:
         ours = os.fsencode(self.etc_dir / "asterisk.conf") in words and state != "Z"
         return pid if ours else None
 
-    @property
     def is_running(self) -> bool:
         return self.pid is not None
 
@@ -462,11 +472,17 @@ class AsteriskServer:
         lines += ["", "[options]", *(f"{name} = {value}" for name, value in options.items())]
         return "\n".join([*lines, "", "[files]", "astctlpermissions = 0600", ""])
 
-    def start(self) -> None:
-        """Render and start; returns at once (see `wait_ready`). One that a killed start left behind is ended first."""
+    def start(self, ready_seconds: float = 60) -> None:
+        """Render, start, and wait until it takes calls; AsteriskError with Asterisk's own ERROR lines when it does not.
+
+        One that a killed command left behind is ended first. Nothing happens when it is running already.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self._launch()
+            self.wait_ready(ready_seconds)
+
+    def _launch(self) -> None:
         if (left := self.pid) is not None:
-            if self._process is not None:
-                return
             log.warning("asterisk_left_over_ended", pid=left)
             self._end(left, 10)
         conf = self.render()
@@ -522,9 +538,8 @@ class AsteriskServer:
                 self.stop()
                 raise AsteriskError("asterisk-start-failed", self._why(f"not ready in {timeout_seconds:g} s"))
         if self.error_lines():
-            why = self._why("errors while starting")
             self.stop()
-            raise AsteriskError("asterisk-start-failed", why)
+            raise AsteriskError("asterisk-start-failed", self._why("errors while starting"))
         log.info("asterisk_ready", pid=self.pid)
 
     def error_lines(self) -> list[str]:
@@ -536,7 +551,8 @@ class AsteriskServer:
         with contextlib.suppress(OSError):
             text += (self.log_dir / "console.log").read_text(encoding="utf-8", errors="replace")
         lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).strip() for line in text.splitlines()]
-        return list(dict.fromkeys(line for line in lines if re.search(r"\bERROR\b", line)))
+        errors = [line for line in lines if re.search(r"\bERROR\b", line) and not HARMLESS_ERRORS.search(line)]
+        return list(dict.fromkeys(errors))
 
     def _why(self, reason: str) -> str:
         lines = self.error_lines()[:10]
@@ -592,7 +608,6 @@ class AsteriskServer:
 
     def __enter__(self) -> Self:
         self.start()
-        self.wait_ready()
         return self
 
     def __exit__(
