@@ -20,7 +20,7 @@ from cases.schema import AlertKind, Asks, ComplaintDraft, Ended
 from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
 from ivr.events import CallerHungUp, CallFailed, TurnEnd, TurnEnded
 from ivr.menu_states import Answer, Condition, Group, Menu, MenuKind, MenuState, Value
-from ivr.prompts import digit_pieces, time_pieces
+from ivr.spoken import digit_pieces, time_pieces
 from speech.grammar import match_phrase
 
 # A longer sentence that merely contains 人工 or 不知道 is a narration, not an answer.
