@@ -9,7 +9,7 @@ from cases.drafting.appeal_type import appeal_type
 from cases.drafting.narrative import narrative
 from cases.drafting.request import request
 from cases.drafting.urgency import urgency
-from cases.schema import Asks, CallTranscript, Caller, ComplaintDraft, Ended
+from cases.schema import Asks, Caller, CallTranscript, ComplaintDraft, Ended
 
 Missing = Literal["place", "contact"]
 _PLACE_ENOUGH = 0.6
