@@ -89,8 +89,7 @@ def _after_turn(menu: Menu, state: DialogState, event: TurnEnded, understanding:
     if event.ended_by is TurnEnd.HANG_UP:
         return _finish(state, Ended.HUNG_UP)
     at = menu.states[state.step]
-    if _pressed_human(menu, at, event.digits):
-        return _go(menu, state, menu.human.next, understanding, ())
+    # Before the key to a human: who presses 0 in a fire is put through as well, but hears 119 first.
     emergency = hears_emergency(event.text)
     if emergency is not None:
         state, alarms = _raise(state, AlertKind.EMERGENCY, event.text)
@@ -98,10 +97,10 @@ def _after_turn(menu: Menu, state: DialogState, event: TurnEnded, understanding:
     actions: tuple[Action, ...] = ()
     if hears_threat(event.text) is not None:
         state, actions = _raise(state, AlertKind.THREAT, event.text)
-        if menu.threat_next is not None:
-            return _go(menu, state, menu.threat_next, understanding, actions)
-    if _says(menu, event.text, menu.human.phrases) or state.turns >= MAX_TURNS:
+    if _wants_human(menu, at, event) or state.turns >= MAX_TURNS:
         return _go(menu, state, menu.human.next, understanding, actions)
+    if actions and menu.threat_next is not None:
+        return _go(menu, state, menu.threat_next, understanding, actions)
     onward = _understood(menu, at, event, understanding)
     if onward is not None:
         if _must_go_on(menu, state, at, event):
@@ -206,24 +205,26 @@ def _answer(menu: Menu, at: MenuState, event: TurnEnded) -> Answer | None:
     if pressed:
         # A press outranks what was said beside it; a wrong one is no answer even if words were heard.
         return next((answer for answer in at.answers if pressed in answer.keys), None)
-    # The longest phrase first: 不是 holds 是, 不对 holds 对.
-    phrases = sorted(((p, a) for a in at.answers for p in a.phrases), key=lambda pair: -len(pair[0]))
-    return next((answer for phrase, answer in phrases if _says(menu, event.text, (phrase,))), None)
+    owners = {phrase: answer for answer in at.answers for phrase in answer.phrases}
+    said = _said(menu, event.text, owners)
+    return owners[said] if said is not None else None
 
 
-def _says(menu: Menu, text: str, phrases: Iterable[str]) -> bool:
-    """Is `text`, polite noise aside, one of the phrases and little else?"""
+def _said(menu: Menu, text: str, phrases: Iterable[str]) -> str | None:
+    """Which of the phrases `text` is, polite noise aside and with little else."""
     said = _strip(text, menu.hearing.fillers)
-    for phrase in phrases:
-        if len(said) <= len(phrase) + SHORT_ANSWER_EXTRA_CHARS and match_phrase(said, [phrase]) is not None:
-            return True
-    return False
+    fitting = [phrase for phrase in phrases if len(said) <= len(phrase) + SHORT_ANSWER_EXTRA_CHARS]
+    match = match_phrase(said, fitting)
+    return match.phrase if match is not None else None
 
 
-def _pressed_human(menu: Menu, at: MenuState, digits: str) -> bool:
-    """The human key first in a digit string (a telephone number may hold it later), or anywhere when none is asked."""
-    looked_at = digits[:1] if at.max_digits else digits
-    return any(digit in menu.human.keys for digit in looked_at)
+def _wants_human(menu: Menu, at: MenuState, event: TurnEnded) -> bool:
+    """Pressed (first in a digit string, since a telephone number may hold a 0 later; anywhere when none is asked),
+    said as an answer, or said within a narration that the phrase cut short."""
+    pressed = event.digits[:1] if at.max_digits else event.digits
+    if any(digit in menu.human.keys for digit in pressed) or _said(menu, event.text, menu.human.phrases):
+        return True
+    return event.ended_by is TurnEnd.KEYWORD and match_phrase(event.text, menu.human.watch) is not None
 
 
 def _must_go_on(menu: Menu, state: DialogState, at: MenuState, event: TurnEnded) -> bool:

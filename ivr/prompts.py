@@ -1,0 +1,221 @@
+"""The sound of prompts/: played to callers (`PromptStore`), made from texts.toml (`render`), checked (`check`)."""
+
+from __future__ import annotations
+
+import io
+import threading
+import wave
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import structlog
+
+from ivr.actions import Piece
+from ivr.errors import CallError
+from ivr.menu import check_prompts
+from ivr.menu_states import Text
+from ivr.spoken import SPOKEN_TEXTS, digit_pieces, time_pieces
+from ivr.texts import (
+    AUDIO_LANGUAGE,
+    NAME_PATTERN,
+    SAMPLE_BYTES,
+    SAMPLE_RATE_HZ,
+    LockEntry,
+    Problem,
+    file_digest,
+    read_lock,
+    read_texts,
+    replace_file,
+    source_digest,
+    wav_path,
+    wav_problem,
+    write_lock,
+)
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["PromptStore", "Rendered", "Speaker", "check", "digit_pieces", "render", "time_pieces"]
+
+LOUDNESS_DBFS = -20.0  # RMS of the speech in a prompt: clear on a telephone, with room for its peaks
+PEAK_DBFS = -2.0
+QUIET_DBFS = -45.0  # below: silence around the words
+EDGE_MS = 60  # silence kept around a sentence
+DIGIT_EDGE_MS = 30  # pieces said in a row stand closer
+MAX_SILENCE_MS = 5000
+_SILENCE = "silence_"
+
+check = check_prompts
+
+
+class Speaker(Protocol):
+    """What `render` needs of `speech.voice.Voice`: text to 8 kHz 16-bit mono PCM; `speed` larger is slower."""
+
+    def speak(self, text: str, *, speed: float = 1.0) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """One text done: `changed` False when its sound was already right."""
+
+    name: str
+    seconds: float
+    changed: bool
+
+
+class PromptStore:
+    """The recorded pieces, loaded once and again when their file changed. Thread safe.
+
+    A file that vanishes or breaks while the hotline runs goes on sounding as it did.
+    """
+
+    def __init__(self, prompts_dir: Path) -> None:
+        self._prompts_dir = prompts_dir
+        self._lock = threading.Lock()
+        self._loaded: dict[tuple[str, str], tuple[tuple[int, int], bytes]] = {}
+        for path in sorted((prompts_dir / AUDIO_LANGUAGE).glob("*.wav")):
+            if NAME_PATTERN.fullmatch(path.stem) and wav_problem(path) is None:
+                self._load(path.stem, AUDIO_LANGUAGE)
+
+    def audio(self, piece: Piece, language: str = AUDIO_LANGUAGE) -> bytes:
+        """The sound of a named piece: 8 kHz 16-bit little-endian mono PCM.
+
+        `CallError("prompt-unrecorded")` for free text (the run-time voice speaks that), `("prompt-missing")` when
+        there never was a usable file; both are recoverable by speaking `piece.text`.
+        """
+        if piece.name is None:
+            raise CallError("prompt-unrecorded", "free text is spoken by the run-time voice", recoverable=True)
+        if piece.name.startswith(_SILENCE):
+            return _silence(piece.name)
+        if not NAME_PATTERN.fullmatch(piece.name) or not NAME_PATTERN.fullmatch(language):
+            raise CallError("prompt-missing", f"{piece.name!r} is no name of a text", recoverable=True)
+        with self._lock:
+            return self._load(piece.name, language)
+
+    def _load(self, name: str, language: str) -> bytes:
+        path = wav_path(self._prompts_dir, name, language)
+        known = self._loaded.get((language, name))
+        try:
+            status = path.stat()
+            stamp = (status.st_mtime_ns, status.st_size)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            problem = wav_problem(path)
+            if problem is None:
+                pcm = _read_pcm(path)
+                self._loaded[language, name] = (stamp, pcm)
+                return pcm
+        except (OSError, wave.Error, EOFError) as error:
+            problem = str(error)
+        if known is None:
+            message = f"{language}/{name}.wav: {problem}; run `hotline prompts render`"
+            raise CallError("prompt-missing", message, recoverable=True)
+        log.warning("prompt_kept", name=name, language=language, problem=problem)
+        return known[1]
+
+
+def render(
+    prompts_dir: Path,
+    voice: Speaker,
+    only_changed: bool = True,
+    progress: Callable[[Rendered], None] | None = None,
+) -> list[Rendered]:
+    """Speak every text of texts.toml whose sound is missing or no longer its own, and note it in audio.lock.toml.
+
+    Writes `zh/<name>.wav` (8 kHz mono 16 bit, trimmed, evened in loudness). The lock is written after every file, so
+    an interrupted run goes on where it stopped. Raises `ValueError` naming the faults when texts.toml is broken, and
+    whatever the voice raises. Sounds whose text is gone are left alone (`check` names them).
+    """
+    texts, choice, problems = read_texts(prompts_dir)
+    errors = [str(problem) for problem in problems if problem.severity == "error"]
+    if errors:
+        raise ValueError("texts.toml has to be mended first:\n" + "\n".join(errors))
+    lock = {name: entry for name, entry in read_lock(prompts_dir).items() if name in texts}
+    done = []
+    for name, text in texts.items():
+        source = source_digest(text, choice)
+        path = wav_path(prompts_dir, name)
+        entry = lock.get(name)
+        current = entry is not None and entry.source == source and _is(path, entry.audio)
+        if not (only_changed and current) or entry is None:
+            pcm = _speak(voice, text)
+            replace_file(path, _wav(pcm))
+            entry = LockEntry(source, file_digest(path), len(pcm) / SAMPLE_BYTES / SAMPLE_RATE_HZ)
+            lock[name] = entry
+            write_lock(prompts_dir, lock)
+            done.append(Rendered(name, entry.seconds, True))
+        else:
+            done.append(Rendered(name, entry.seconds, False))
+        if progress is not None:
+            progress(done[-1])
+    return done
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and file_digest(path) == digest
+
+
+def _speak(voice: Speaker, text: Text) -> bytes:
+    pcm = voice.speak(text.spoken, speed=text.speed)
+    samples = np.frombuffer(pcm[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES], dtype="<i2").astype(np.float64)
+    edge_ms = DIGIT_EDGE_MS if text.name in SPOKEN_TEXTS else EDGE_MS
+    samples = _even(_trim(samples, edge_ms))
+    if not len(samples):
+        raise ValueError(f"the voice said nothing for {text.name} ({text.spoken})")
+    return bytes(np.clip(np.round(samples), -32768, 32767).astype("<i2").tobytes())
+
+
+def _trim(samples: np.ndarray, edge_ms: int) -> np.ndarray:
+    """Without the silence before and after, but for `edge_ms` (made anew, so that pieces join without a click)."""
+    loud = np.flatnonzero(np.abs(samples) > 32768 * 10 ** (QUIET_DBFS / 20))
+    if not len(loud):
+        return samples[:0]
+    margin = SAMPLE_RATE_HZ * 20 // 1000  # soft beginnings (f, s, h) lie below the threshold
+    words = samples[max(0, loud[0] - margin) : loud[-1] + 2 * margin].copy()
+    fade = min(margin // 4, len(words) // 2)
+    words[:fade] *= np.linspace(0, 1, fade)
+    words[len(words) - fade :] *= np.linspace(1, 0, fade)
+    edge = np.zeros(SAMPLE_RATE_HZ * edge_ms // 1000)
+    return np.concatenate([edge, words, edge])
+
+
+def _even(samples: np.ndarray) -> np.ndarray:
+    """To LOUDNESS_DBFS over the 20 ms frames that hold speech, no peak above PEAK_DBFS."""
+    frame = SAMPLE_RATE_HZ // 50
+    if len(samples) < frame:
+        return samples
+    levels = np.sqrt(np.mean(samples[: len(samples) // frame * frame].reshape(-1, frame) ** 2, axis=1))
+    speech = levels[levels > 32768 * 10 ** (QUIET_DBFS / 20)]
+    if not len(speech):
+        return samples
+    gain = 32768 * 10 ** (LOUDNESS_DBFS / 20) / np.sqrt(np.mean(speech**2))
+    loudest = 32767 * 10 ** (PEAK_DBFS / 20) / np.max(np.abs(samples))
+    return samples * min(gain, loudest)
+
+
+def _wav(pcm: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(SAMPLE_BYTES)
+        file.setframerate(SAMPLE_RATE_HZ)
+        file.writeframes(pcm)
+    return buffer.getvalue()
+
+
+def _read_pcm(path: Path) -> bytes:
+    with wave.open(str(path), "rb") as file:
+        return file.readframes(file.getnframes())
+
+
+def _silence(name: str) -> bytes:
+    milliseconds = name.removeprefix(_SILENCE)
+    if not milliseconds.isascii() or not milliseconds.isdigit() or int(milliseconds) > MAX_SILENCE_MS:
+        raise CallError("prompt-missing", f"{name!r} is no silence of up to {MAX_SILENCE_MS} ms", recoverable=True)
+    return bytes(SAMPLE_RATE_HZ * int(milliseconds) // 1000 * SAMPLE_BYTES)
+
+
+# `Problem` is what `check` gives back; re-exported for the command.
+__all__ += ["Problem"]
