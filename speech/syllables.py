@@ -18,6 +18,8 @@ def split_syllable(syllable: str) -> tuple[str, str]:
     plain = syllable.replace("ü", "v").replace("lue", "lve").replace("nue", "nve")
     if plain in ("n", "ng", "m", "hm", "hng"):
         return "", "en"
+    if plain == "yo":
+        return "", "iou"
     initial, final = to_initials(plain, strict=True), to_finals(plain, strict=True)
     if final == "i" and initial in _BUZZING:
         final = _BUZZING[initial]

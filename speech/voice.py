@@ -7,11 +7,13 @@ also makes the voice say the same text the same way every time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
 import os
 import re
+import sys
 import tempfile
 import threading
 import time
@@ -111,13 +113,17 @@ class Voice:
 
             self._ids = json.loads((assets / "baker_mapper.json").read_text("utf-8"))["symbol_to_id"]
             patched = _patched_model(assets / "fastspeech2_quan.tflite", self._cache_dir)
-            self._acoustic = Interpreter(model_path=str(patched), num_threads=self._threads)
-            self._vocoder = Interpreter(model_path=str(assets / "mb_melgan.tflite"), num_threads=self._threads)
+            with _without_delegate_line():
+                self._acoustic = Interpreter(model_path=str(patched), num_threads=self._threads)
+                self._vocoder = Interpreter(model_path=str(assets / "mb_melgan.tflite"), num_threads=self._threads)
+                self._synthesize("好", 1.0)
         except ImportError as error:
+            self._vocoder = None
             raise SpeechError(
                 "voice-missing", f"the voice needs ai-edge-litert and flatbuffers ({error}): make setup"
             ) from error
         except (OSError, ValueError, KeyError, RuntimeError) as error:
+            self._vocoder = None
             raise SpeechError(
                 "voice-broken", f"the voice's model cannot be loaded: {error}; make clean setup mends it"
             ) from error
@@ -232,6 +238,26 @@ def _without_random_operators(content: bytes) -> bytes:
     builder = flatbuffers.Builder(len(content) + 2**20)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
+
+
+@contextlib.contextmanager
+def _without_delegate_line() -> Iterator[None]:
+    """Native code greets on standard error with a line about its delegate, which no setting turns off.
+
+    Whatever else is written meanwhile, by anybody, is handed on.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            written.seek(0)
+            rest = [line for line in written if b"XNNPACK delegate" not in line]
+            os.write(kept, b"".join(rest))
+            os.close(kept)
 
 
 def _pieces(said: str) -> Iterator[tuple[str, str]]:
