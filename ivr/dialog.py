@@ -185,17 +185,13 @@ def _understood(menu: Menu, at: MenuState, event: TurnEnded, understanding: Comp
     answer = _answer(menu, at, event)
     if answer is not None:
         return answer.next or at.next
-    match at.asks:
-        case Asks.NARRATION:
-            return at.next if len(_content(menu, event.text)) >= MIN_CONTENT_CHARS else None
-        case Asks.PLACE | Asks.CONTACT if understanding is None:
-            return at.next if event.text or event.digits else None
-        case Asks.PLACE:
-            return None if "place" in missing(understanding) else at.next
-        case Asks.CONTACT:
-            return None if "contact" in missing(understanding) else at.next
-        case _:
-            return None
+    if at.asks is Asks.NARRATION:
+        return at.next if len(_content(menu, event.text)) >= MIN_CONTENT_CHARS else None
+    if at.asks not in (Asks.PLACE, Asks.CONTACT):
+        return None
+    if understanding is None:
+        return at.next if event.text or event.digits else None
+    return None if at.asks.value in missing(understanding) else at.next
 
 
 def _answer(menu: Menu, at: MenuState, event: TurnEnded) -> Answer | None:

@@ -172,10 +172,6 @@ class MenuReader:
         if asks is Asks.NOTHING:
             self._problem((*at, "asks"), "unknown-asks", "a state that asks nothing just says: leave asks out")
         default = MenuState(name, MenuKind.ASK)
-        numbers = {
-            key: self._number(at, entry, key, getattr(default, key))
-            for key in ("end_silence_seconds", "no_input_seconds", "max_seconds")
-        }
         return MenuState(
             name,
             MenuKind.ASK,
@@ -188,7 +184,9 @@ class MenuReader:
             restrict=self._flag(at, entry, "restrict", False),
             barge_in=self._flag(at, entry, "barge_in", True),
             max_digits=int(self._number(at, entry, "max_digits", 0)),
-            **numbers,
+            end_silence_seconds=self._number(at, entry, "end_silence_seconds", default.end_silence_seconds),
+            no_input_seconds=self._number(at, entry, "no_input_seconds", default.no_input_seconds),
+            max_seconds=self._number(at, entry, "max_seconds", default.max_seconds),
         )
 
     def _answers(self, at: At, entry: dict[str, Any]) -> tuple[Answer, ...]:

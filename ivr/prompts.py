@@ -39,8 +39,6 @@ log = structlog.get_logger(__name__)
 
 __all__ = ["PromptStore", "Rendered", "Speaker", "check", "digit_pieces", "render", "time_pieces"]
 
-LOUDNESS_DBFS = -20.0  # RMS of the speech in a prompt: clear on a telephone, with room for its peaks
-PEAK_DBFS = -2.0
 QUIET_DBFS = -45.0  # below: silence around the words
 EDGE_MS = 60  # silence kept around a sentence
 DIGIT_EDGE_MS = 30  # pieces said in a row stand closer
@@ -124,7 +122,7 @@ def render(
 ) -> list[Rendered]:
     """Speak every text of texts.toml whose sound is missing or no longer its own, and note it in audio.lock.toml.
 
-    Writes `zh/<name>.wav` (8 kHz mono 16 bit, trimmed, evened in loudness). The lock is written after every file, so
+    Writes `zh/<name>.wav` (8 kHz mono 16 bit, trimmed; the voice evens the loudness). The lock is written after every file, so
     an interrupted run goes on where it stopped. Raises `ValueError` naming the faults when texts.toml is broken, and
     whatever the voice raises. Sounds whose text is gone are left alone (`check` names them).
     """
@@ -161,7 +159,7 @@ def _speak(voice: Speaker, text: Text) -> bytes:
     pcm = voice.speak(text.spoken, speed=text.speed)
     samples = np.frombuffer(pcm[: len(pcm) // SAMPLE_BYTES * SAMPLE_BYTES], dtype="<i2").astype(np.float64)
     edge_ms = DIGIT_EDGE_MS if text.name in SPOKEN_TEXTS else EDGE_MS
-    samples = _even(_trim(samples, edge_ms))
+    samples = _trim(samples, edge_ms)
     if not len(samples):
         raise ValueError(f"the voice said nothing for {text.name} ({text.spoken})")
     return bytes(np.clip(np.round(samples), -32768, 32767).astype("<i2").tobytes())
@@ -179,20 +177,6 @@ def _trim(samples: np.ndarray, edge_ms: int) -> np.ndarray:
     words[len(words) - fade :] *= np.linspace(1, 0, fade)
     edge = np.zeros(SAMPLE_RATE_HZ * edge_ms // 1000)
     return np.concatenate([edge, words, edge])
-
-
-def _even(samples: np.ndarray) -> np.ndarray:
-    """To LOUDNESS_DBFS over the 20 ms frames that hold speech, no peak above PEAK_DBFS."""
-    frame = SAMPLE_RATE_HZ // 50
-    if len(samples) < frame:
-        return samples
-    levels = np.sqrt(np.mean(samples[: len(samples) // frame * frame].reshape(-1, frame) ** 2, axis=1))
-    speech = levels[levels > 32768 * 10 ** (QUIET_DBFS / 20)]
-    if not len(speech):
-        return samples
-    gain = 32768 * 10 ** (LOUDNESS_DBFS / 20) / np.sqrt(np.mean(speech**2))
-    loudest = 32767 * 10 ** (PEAK_DBFS / 20) / np.max(np.abs(samples))
-    return samples * min(gain, loudest)
 
 
 def _wav(pcm: bytes) -> bytes:

@@ -44,14 +44,19 @@ def _number_pieces(number: int) -> tuple[Piece, ...]:
     """0 to 59."""
     tens, ones = divmod(number, 10)
     if tens == 0:
-        return (Piece(_ONES[ones], f"num_{ones}" if ones else "digit_0"),)
+        return (_one(ones),)
     head = (Piece("十", "num_10"),) if tens == 1 else (Piece(f"{_ONES[tens]}十", f"num_{tens}0"),)
-    return head if ones == 0 else (*head, Piece(_ONES[ones], f"num_{ones}"))
+    return head if ones == 0 else (*head, _one(ones))
+
+
+def _one(number: int) -> Piece:
+    """0 to 9 within a number: only 1 differs from the digit of the same name (一, not 幺)."""
+    return Piece(_ONES[number], "num_1" if number == 1 else f"digit_{number}")
 
 
 SPOKEN_TEXTS = (
     *(f"digit_{digit}" for digit in range(10)),
-    *(f"num_{number}" for number in (*range(1, 11), *TENS)),
+    *(f"num_{number}" for number in (1, 10, *TENS)),
     "num_liang",
     "time_hour",
     "time_minute",
