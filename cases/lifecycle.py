@@ -122,7 +122,12 @@ def taken(state: DraftState, actor: Actor, rules: Rules, now: datetime) -> Cases
 
 def is_stale(state: DraftState, rules: Rules, now: datetime) -> bool:
     last = state.touched_at or state.taken_at
-    return state.status is Status.TAKEN and last is not None and now - last >= timedelta(minutes=rules.take_minutes)
+    return state.status is Status.TAKEN and last is not None and last <= stale_before(rules, now)
+
+
+def stale_before(rules: Rules, now: datetime) -> datetime:
+    """A take whose last sign of life is not after this is stale."""
+    return now - timedelta(minutes=rules.take_minutes)
 
 
 def require_taker(state: DraftState, actor: Actor, rules: Rules, now: datetime) -> None:

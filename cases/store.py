@@ -52,7 +52,8 @@ def _is_away(error: BaseException) -> bool:
     if isinstance(error, OperationalError | InterfaceError | PoolTimeout | OSError | sqlite3.OperationalError):
         return True
     return isinstance(error, DBAPIError) and (
-        error.connection_invalidated or isinstance(error.orig, sqlite3.DatabaseError | OSError) and not _is_ours(error)
+        error.connection_invalidated
+        or (isinstance(error.orig, sqlite3.DatabaseError | OSError) and not _is_ours(error))
     )
 
 
@@ -94,10 +95,7 @@ class Database:
     async def start(self) -> None:
         """Make or migrate the tables. Raises CasesError `database-away` when the database cannot be reached."""
         if self.is_sqlite and self.url.database:
-            path = Path(self.url.database)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():
-                path.touch(mode=0o600)
+            await asyncio.to_thread(_make_file, Path(self.url.database))
         async with self.write() as tx:
             await tx.run_sync(migrations.upgrade)
 
@@ -142,6 +140,15 @@ class Database:
             index_elements=[counters.c.name], set_={"value": counters.c.value + 1}
         )
         return int((await tx.execute(statement.returning(counters.c.value))).scalar_one())
+
+
+def _make_file(path: Path) -> None:
+    """The database holds callers' numbers: nobody else reads it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600, exist_ok=True)
+    except OSError as error:
+        raise database_away(error) from error
 
 
 def _sqlite_connected(connection: Any, _record: Any) -> None:

@@ -1,0 +1,441 @@
+"""What the backend does, free of HTTP: drafts in, the queue, one draft's life, cases, recordings, live calls.
+
+One `CasesService` per process. Every change of a draft is one transaction: state, history and case number together;
+desks are told after the commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+import stamina
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from cases import draft_rows as rows
+from cases import lifecycle, metrics
+from cases.accounts import Accounts, producer_token
+from cases.categories import category_exists
+from cases.errors import CasesError
+from cases.fields import (
+    FIELD_PATHS,
+    Sureness,
+    case_fields,
+    check_edits,
+    check_ready,
+    summarise,
+    values_of,
+    view_fields,
+)
+from cases.lifecycle import SYSTEM, Action, Actor, Rules, Status, Transition
+from cases.live import Fanout, LiveBoard
+from cases.recordings import CALL_ID, RecordingFiles
+from cases.schema import ComplaintDraft, DraftReceipt, LiveUpdate, Recording
+from cases.settings import CasesSettings
+from cases.store import Database, sqlite_url
+from cases.tables import cases, drafts, history, recordings
+from cases.views import (
+    CasePage,
+    CaseView,
+    DraftChange,
+    DraftView,
+    EditBody,
+    EditReceipt,
+    LiveCallView,
+    QueueChange,
+    QueuePage,
+)
+
+__all__ = ["CasesService", "open_service", "producer_token"]
+
+log = structlog.get_logger(__name__)
+
+Clock = Callable[[], datetime]
+Decide = Callable[[lifecycle.DraftState, datetime], Transition | None]
+
+START_ATTEMPTS = 6
+SWEEP_BATCH = 200
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CasesService:
+    """See the module. `clock` gives aware datetimes; tests hand in their own."""
+
+    def __init__(self, settings: CasesSettings, state_dir: Path, clock: Clock = _utc_now) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.rules = Rules(undo_seconds=settings.undo_seconds, take_minutes=settings.take_minutes)
+        self.zone = ZoneInfo(settings.timezone)
+        check_case_number(settings.case_number)
+        self.db = Database(settings.database_url or sqlite_url(state_dir / "cases.db"))
+        self.accounts = Accounts(self.db, settings.session_hours)
+        self.files = RecordingFiles(settings.recordings_dir or state_dir / "recordings", settings.max_recording_bytes)
+        self.fanout = Fanout()
+        self.board = LiveBoard()
+        self.closing = False
+
+    async def start(self) -> None:
+        """Folders and tables. A database that starts beside us is waited for, some seconds."""
+        await asyncio.to_thread(self.files.start)
+        async for attempt in stamina.retry_context(on=_is_away, attempts=START_ATTEMPTS, wait_max=4.0, timeout=30.0):
+            with attempt:
+                await self.db.start()
+
+    def end_streams(self) -> None:
+        """The process ends: open streams close without telling anybody that his session is over."""
+        self.closing = True
+        self.fanout.close_all()
+
+    async def close(self) -> None:
+        self.end_streams()
+        await self.db.close()
+
+    # --- producers -------------------------------------------------------------------------------------------------
+
+    async def receive_draft(self, draft: ComplaintDraft) -> DraftReceipt:
+        """Keeps a draft once, however often it is sent; the first one counts."""
+        now, draft_id = self.clock(), str(draft.draft_id)
+        values = {
+            "draft_id": draft_id,
+            "call_id": draft.call_id,
+            "received_at": draft.received_at,
+            "stored_at": now,
+            "draft": draft.model_dump_json(),
+            "edits": {},
+            "edits_count": 0,
+            "status": Status.WAITING.value,
+            "version": 1,
+            "is_open": True,
+            "ended": draft.ended.value,
+            "complete": draft.complete,
+            **rows.summary_values(summarise(draft, {})),
+        }
+        async with self.db.write() as tx:
+            statement = self.db.insert(drafts).values(values).on_conflict_do_nothing(index_elements=["draft_id"])
+            created = (await tx.execute(statement.returning(drafts.c.draft_id))).scalar() is not None
+            if created:
+                entry = {"at": now, "actor": "producer", "actor_name": draft.channel.value}
+                steps = {"action": Action.RECEIVED.value, "to_status": Status.WAITING.value}
+                await tx.execute(history.insert().values(draft_id=draft_id, **entry, **steps))
+            status = (await tx.execute(sa.select(drafts.c.status).where(drafts.c.draft_id == draft_id))).scalar_one()
+        metrics.DRAFTS_RECEIVED.labels("created" if created else "repeated").inc()
+        log.info("draft_received", draft_id=draft_id, call_id=draft.call_id, created=created)
+        if self.board.deliver(draft.call_id):
+            self._tell_gone(draft.call_id)
+        if created:
+            await self._tell(draft_id, "added")
+        return DraftReceipt(draft_id=draft.draft_id, created=created, status=status)
+
+    async def receive_recording(
+        self, call_id: str, chunks: AsyncIterator[bytes], sha256: str
+    ) -> tuple[Recording, bool]:
+        """(what is kept, whether it is new). A longer recording replaces a shorter one, never the other way."""
+        stored = await self.files.receive(call_id, chunks, sha256)
+        values = {
+            "file": stored.file,
+            "seconds": stored.seconds,
+            "bytes": stored.size_bytes,
+            "sha256": stored.sha256,
+            "stored_at": self.clock(),
+        }
+        async with self.db.write() as tx:
+            before = await rows.find_recording(tx, call_id)
+            keeps = before is None or (stored.seconds > before.seconds and stored.sha256 != before.sha256)
+            if keeps:
+                insert = self.db.insert(recordings).values(call_id=call_id, **values)
+                await tx.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=values))
+            kept = rows.recording_of(await rows.find_recording(tx, call_id))
+            ids = (await tx.execute(sa.select(drafts.c.draft_id).where(drafts.c.call_id == call_id))).scalars().all()
+        assert kept is not None
+        metrics.RECORDINGS.labels("kept" if keeps else "repeated").inc()
+        log.info("recording_received", call_id=call_id, seconds=round(stored.seconds, 1), kept=keeps)
+        if keeps:
+            metrics.RECORDING_BYTES.inc(stored.size_bytes)
+            if before is not None:
+                await self.files.forget(before.file)
+            for draft_id in ids:
+                await self._tell(draft_id, "changed")
+        elif before is not None and before.file != stored.file:
+            await self.files.forget(stored.file)
+        return kept, keeps
+
+    def receive_live(self, updates: list[LiveUpdate]) -> None:
+        now = self.clock()
+        for update in updates:
+            fresh = self.board.apply(update, now)
+            metrics.LIVE_UPDATES.labels("fresh" if fresh else "old").inc()
+            if fresh:
+                self.fanout.live(update)
+
+    # --- the queue and one draft -----------------------------------------------------------------------------------
+
+    async def queue(self, *, q: str = "", after: str | None = None, limit: int = 50) -> QueuePage:
+        async with self.db.read() as tx:
+            items, cursor = await rows.queue_page(tx, q=q, after=after, limit=limit)
+            urgent, waiting = await rows.queue_counts(tx)
+        names = LiveCallView.model_fields
+        live = [LiveCallView(**{name: getattr(call, name) for name in names}) for call in self.board.calls()]
+        return QueuePage(urgent=urgent, waiting=waiting, items=tuple(items), live=tuple(live), next=cursor)
+
+    async def draft(self, draft_id: str, actor: Actor) -> DraftView:
+        async with self.db.read() as tx:
+            row = await rows.load(tx, draft_id)
+            entries = await rows.history_of(tx, draft_id)
+            recording = rows.recording_of(await rows.find_recording(tx, row.call_id))
+        now, state = self.clock(), rows.state_of(row)
+        draft = ComplaintDraft.model_validate_json(row.draft)
+        open_undo = state.undo_until is not None and now <= state.undo_until
+        others = state.status is Status.TAKEN and state.taken_by != actor.user_id
+        return DraftView(
+            draft=draft,
+            fields=view_fields(draft, row.edits),
+            status=state.status,
+            version=state.version,
+            edits_count=row.edits_count,
+            taken_by=row.taker,
+            taken_by_name=row.taker_name,
+            taken_at=state.taken_at,
+            recording=recording,
+            case_number=state.case_number,
+            reject_reason=state.reject_reason,
+            undo_until=state.undo_until if open_undo else None,
+            may_undo=open_undo and state.undo_by == actor.user_id,
+            may_take_over=others
+            and (actor.role in lifecycle.MAY_TAKE_OVER or lifecycle.is_stale(state, self.rules, now)),
+            history=entries,
+        )
+
+    async def take(self, draft_id: str, actor: Actor, version: int, *, force: bool = False) -> DraftView:
+        """Taking what one has already is a sign of life and changes nothing else."""
+        return await self._step(
+            draft_id, actor, lambda s, now: lifecycle.take(s, actor, version, now, self.rules, force=force)
+        )
+
+    async def give_back(self, draft_id: str, actor: Actor, version: int, reason: str | None = None) -> DraftView:
+        return await self._step(
+            draft_id, actor, lambda s, now: lifecycle.give_back(s, actor, version, now, self.rules, reason)
+        )
+
+    async def confirm(self, draft_id: str, actor: Actor, version: int) -> DraftView:
+        """The draft becomes a case. CasesError `fields-missing` names what is still needed."""
+        return await self._step(draft_id, actor, lambda s, now: lifecycle.confirm(s, actor, version, now, self.rules))
+
+    async def reject(self, draft_id: str, actor: Actor, version: int, reason: str) -> DraftView:
+        return await self._step(
+            draft_id, actor, lambda s, now: lifecycle.reject(s, actor, version, now, self.rules, reason)
+        )
+
+    async def undo(self, draft_id: str, actor: Actor, version: int) -> DraftView:
+        return await self._step(draft_id, actor, lambda s, now: lifecycle.undo(s, actor, version, now, self.rules))
+
+    async def edit(self, draft_id: str, actor: Actor, body: EditBody) -> EditReceipt:
+        """Keeps what the taker typed. The version is the take's, so his edits never conflict with each other."""
+        kept = check_edits(body.edits, category_exists)
+        if wrong := [path for path in body.revert if path not in FIELD_PATHS]:
+            errors = [{"field": path[:80], "code": "unknown-field", "message": "no such field"} for path in wrong]
+            raise CasesError("edits-invalid", "there are no such fields", status=422, errors=errors)
+        now = self.clock()
+        async with self.db.write() as tx:
+            row = await rows.load(tx, draft_id, lock=True)
+            state = rows.state_of(row)
+            with _naming_taker(row):
+                lifecycle.require_taker(state, actor, self.rules, now)
+            if body.version != state.version:
+                raise lifecycle.changed(state)
+            draft = ComplaintDraft.model_validate_json(row.draft)
+            edits = {path: value for path, value in row.edits.items() if path not in body.revert} | kept
+            values = {"edits": edits, "edits_count": row.edits_count + 1, "touched_at": now}
+            summary = rows.summary_values(summarise(draft, edits))
+            shown = any(getattr(row, name) != value for name, value in summary.items() if name != "search")
+            await rows.save(tx, draft_id, {**values, **summary})
+        metrics.EDITS.inc()
+        await self._tell(draft_id, "changed" if shown else None)
+        fields = view_fields(draft, edits)
+        return EditReceipt(
+            draft_id=draft_id,
+            version=state.version,
+            edits_count=row.edits_count + 1,
+            unsure=sum(view.sureness is Sureness.CHECK for view in fields),
+            fields=fields,
+        )
+
+    async def _step(self, draft_id: str, actor: Actor, decide: Decide) -> DraftView:
+        if await self._transit(draft_id, actor, decide) is not None:
+            await self._tell(draft_id, "changed")
+        return await self.draft(draft_id, actor)
+
+    async def _transit(self, draft_id: str, actor: Actor, decide: Decide) -> Transition | None:
+        now = self.clock()
+        async with self.db.write() as tx:
+            row = await rows.load(tx, draft_id, lock=True)
+            with _naming_taker(row):
+                step = decide(rows.state_of(row), now)
+            if step is None:
+                await rows.save(tx, draft_id, {"touched_at": now})
+                return None
+            values, number = rows.state_values(step.state), step.voids_case
+            if step.opens_case:
+                number = await self._open_case(tx, row, actor, now)
+                values["case_number"] = number
+            if step.voids_case:
+                await tx.execute(cases.update().where(cases.c.number == step.voids_case).values(voided_at=now))
+            await rows.save(tx, draft_id, values)
+            await rows.write_history(tx, draft_id, actor, step, now, number)
+        metrics.TRANSITIONS.labels(step.action.value).inc()
+        log.info("draft_moved", draft_id=draft_id, action=step.action.value, actor=actor.name, case_number=number)
+        return step
+
+    async def _open_case(self, tx: AsyncConnection, row: rows.Row, actor: Actor, now: datetime) -> str:
+        draft = ComplaintDraft.model_validate_json(row.draft)
+        values = values_of(draft, row.edits)
+        check_ready(values)
+        today = now.astimezone(self.zone)
+        sequence = await self.db.next_number(tx, f"case:{today:%Y%m%d}")
+        number = self.settings.case_number.format(date=today, sequence=sequence)
+        await tx.execute(
+            cases.insert().values(
+                number=number,
+                draft_id=row.draft_id,
+                call_id=row.call_id,
+                opened_at=now,
+                opened_by=actor.user_id,
+                fields=case_fields(draft, values, row.received_at),
+                edited=sorted(row.edits),
+                search=f"{number}\n{row.search}",
+            )
+        )
+        return number
+
+    async def sweep(self) -> int:
+        """Gives back what nobody is at, forgets quiet calls, counts. Called every half minute; how many went back."""
+        now = self.clock()
+        for call_id in self.board.expire(now):
+            self._tell_gone(call_id)
+        metrics.LIVE_CALLS.set(len(self.board.calls()))
+        query = sa.select(drafts.c.draft_id).where(drafts.c.status == Status.TAKEN.value)
+        query = query.where(drafts.c.touched_at <= lifecycle.stale_before(self.rules, now)).limit(SWEEP_BATCH)
+        async with self.db.read() as tx:
+            stale = [row.draft_id for row in await tx.execute(query)]
+            urgent, waiting = await rows.queue_counts(tx)
+        metrics.WAITING.labels("urgent").set(urgent)
+        metrics.WAITING.labels("routine").set(waiting - urgent)
+        gone = 0
+        for draft_id in stale:
+            if await self._transit(draft_id, SYSTEM, lambda s, at: lifecycle.go_stale(s, at, self.rules)):
+                await self._tell(draft_id, "changed")
+                gone += 1
+        return gone
+
+    def _tell_gone(self, call_id: str) -> None:
+        """A live call's row goes: its draft is here, or nothing was heard of it for long."""
+        self.fanout.change("live-gone", json.dumps({"call_id": call_id}))
+
+    async def _tell(self, draft_id: str, change: str | None) -> None:
+        """Tells every desk of a draft, and of its row when that has `change`d (added or changed)."""
+        try:
+            async with self.db.read() as tx:
+                row = await rows.queue_item(tx, draft_id)
+                urgent, waiting = await rows.queue_counts(tx)
+        except CasesError as error:  # what happened is committed: whoever did it must not hear that it failed
+            log.warning("desks_not_told", draft_id=draft_id, code=error.code)
+            self.fanout.change("resync", "{}")
+            return
+        item = rows.item_of(row)
+        is_open = item.status in lifecycle.OPEN
+        if change is not None:
+            shown = QueueChange(
+                change=change if is_open else "removed",
+                draft_id=draft_id,
+                item=item if is_open else None,
+                urgent=urgent,
+                waiting=waiting,
+            )
+            self.fanout.change("queue", shown.model_dump_json())
+        draft_change = DraftChange(
+            draft_id=draft_id,
+            version=item.version,
+            status=item.status,
+            edits_count=row.edits_count,
+            taken_by=item.taken_by,
+            taken_by_name=item.taken_by_name,
+            has_recording=item.has_recording,
+        )
+        self.fanout.change("draft", draft_change.model_dump_json())
+
+    # --- cases and recordings --------------------------------------------------------------------------------------
+
+    async def cases(self, *, q: str = "", after: str | None = None, limit: int = 50) -> CasePage:
+        async with self.db.read() as tx:
+            items, cursor = await rows.case_page(tx, q=q, after=after, limit=limit)
+        return CasePage(items=tuple(items), next=cursor)
+
+    async def case(self, number: str) -> CaseView:
+        async with self.db.read() as tx:
+            return await rows.case_by_number(tx, number)
+
+    async def recording_file(self, call_id: str) -> Path:
+        """Where a call's recording lies. CasesError `recording-unknown` when it is not here (yet)."""
+        row = None
+        if CALL_ID.fullmatch(call_id):
+            async with self.db.read() as tx:
+                row = await rows.find_recording(tx, call_id)
+        if row is None:
+            raise CasesError("recording-unknown", "the recording of this call is not here (yet)", status=404)
+        return self.files.path(row.file)
+
+
+class _naming_taker:
+    """Adds to a `draft-taken` who has it: the life cycle knows ids, the row knows names."""
+
+    def __init__(self, row: rows.Row) -> None:
+        self._row = row
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _type: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, CasesError) and error.code == "draft-taken":
+            error.extra.pop("taken_by_id", None)
+            error.extra |= {"taken_by": self._row.taker, "taken_by_name": self._row.taker_name}
+
+
+def check_case_number(template: str) -> None:
+    """CasesError `case-number-template` unless every day and every case of a day gives another number."""
+    days = (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    try:
+        numbers = {template.format(date=day, sequence=sequence) for day in days for sequence in (1, 12, 1_000_000)}
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise CasesError("case-number-template", f"cases.case_number cannot be filled in: {error!r}") from error
+    if len(numbers) < 6 or max(map(len, numbers)) > 64 or not all(re.fullmatch(r"[\w.-]+", n) for n in numbers):
+        raise CasesError(
+            "case-number-template",
+            "cases.case_number needs {date:…} with the day and {sequence:…}, and makes at most 64 letters and digits",
+        )
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, CasesError) and error.code == "database-away"
+
+
+@asynccontextmanager
+async def open_service(
+    settings: CasesSettings, state_dir: Path, clock: Clock = _utc_now
+) -> AsyncIterator[CasesService]:
+    """A service with its database ready, for the command line: `async with open_service(…) as s: s.accounts.…`."""
+    service = CasesService(settings, state_dir, clock)
+    try:
+        await service.start()
+        yield service
+    finally:
+        await service.close()
