@@ -289,13 +289,11 @@ def turns_of(facts: Iterable[Fact]) -> tuple[Turn, ...]:
     return tuple(turns[index].turn() for index in sorted(turns))
 
 
-def transcript_of(
-    facts: Iterable[Fact], *, extra_turns: tuple[Turn, ...] = (), recording: Recording | None = None
-) -> CallTranscript:
+def transcript_of(facts: Iterable[Fact], *, recording: Recording | None = None) -> CallTranscript:
     """What drafting reads, from the facts of one call; pure.
 
-    A call without CallEnded and without a hang-up was INTERRUPTED. `extra_turns` (a message left after we died) are
-    put behind. CallError `journal-broken` when no CallStarted is among the facts.
+    A call without CallEnded and without a hang-up was INTERRUPTED. CallError `journal-broken` when no CallStarted is
+    among the facts.
     """
     facts = list(facts)
     started = next((fact for fact in facts if isinstance(fact, CallStarted)), None)
@@ -316,7 +314,7 @@ def transcript_of(
         received_at=started.at,
         channel=Channel.PHONE,
         caller_number=(started.caller_number or "")[:32] or None,
-        turns=turns_of(facts) + extra_turns,
+        turns=turns_of(facts),
         recording=recording,
         ended=ended,
         hung_up_at_step=hung_up_at_step,

@@ -14,6 +14,18 @@ AUDIO_EVENTS_DROPPED = Counter("hotline_ivr_audio_frames_dropped", "frames kept 
 AUDIO_GAP_SECONDS = Counter("hotline_ivr_audio_gap_seconds", "seconds in which no frame came, filled with silence")
 PLAYOUT_LATE_FRAMES = Counter("hotline_ivr_playout_late_frames", "frames sent late or given up after a stall")
 
+BARGE_IN_SECONDS = Histogram(
+    "hotline_ivr_barge_in_seconds",
+    "time from what cut a prompt off (speech, key) to the prompt's silence",
+    ["cause"],
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2),
+)
+FINAL_SECONDS = Histogram(
+    "hotline_ivr_final_transcript_seconds",
+    "time from the end of a turn to its final words",
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5),
+)
+
 JOURNAL_SYNC_SECONDS = Histogram(
     "hotline_ivr_journal_sync_seconds",
     "time from a fact written to it being on disk",

@@ -1,0 +1,549 @@
+"""The spool: from a call's folder to a draft and a recording that the backend has, once, whatever dies in between.
+
+The folder on disk is the only state, so every step can be done again: the draft's id is a function of the call's id
+and the backend takes a draft it knows for the same; a recording is put, not added. One process owns a spool (flock).
+
+    journal ──draft_fn──► draft.json + DraftReady ──POST──► DraftDelivered ──PUT──► RecordingDelivered ──► done
+
+Sending is off the call path. In memory there is only a bounded list of folders to look at; what does not fit is found
+again by the next recovery. While the backend is away one try is made at a time, further and further apart (at most
+30 s), for all calls together; then the oldest calls go first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import random
+import shutil
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+from weakref import WeakValueDictionary
+
+import structlog
+
+from cases.errors import CasesError
+from cases.schema import Asks, CallTranscript, ComplaintDraft, DraftReceipt, Recording, Word, draft_id_of
+from ivr import callfolder
+from ivr.callfolder import CallFolder, FolderState
+from ivr.errors import CallError
+from ivr.events import (
+    AudioConnected,
+    CallStarted,
+    DraftDelivered,
+    DraftReady,
+    Fact,
+    RecordingDelivered,
+    TurnEnd,
+    TurnEnded,
+)
+from ivr.journal import Journal, disk_error, transcript_of
+from ivr.metrics import (
+    CALLS_RECOVERED,
+    DELIVERY_FAILURES,
+    DRAFTS_DELIVERED,
+    QUARANTINED,
+    RECORDINGS_DELIVERED,
+    SPOOL_FOLDERS,
+)
+
+log = structlog.get_logger(__name__)
+
+PENDING_MAX = 10_000
+RETRY_FIRST_SECONDS = 0.5
+RETRY_MOST_SECONDS = 30.0
+REFUSED_RETRY_SECONDS = 600.0  # the backend does not want it: a person must look, others go on
+MESSAGE_MIN_SECONDS = 1.0
+
+
+class Backend(Protocol):
+    """What of cases.client the spool needs. Raises CasesError; `recoverable` says that trying again may help."""
+
+    async def post_draft(self, draft: ComplaintDraft) -> DraftReceipt: ...
+
+    async def put_recording(self, call_id: str, path: Path) -> Recording: ...
+
+
+class HeardWord(Protocol):
+    """speech.recognizer.SpokenWord has this shape."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def start_seconds(self) -> float: ...
+    @property
+    def end_seconds(self) -> float: ...
+    @property
+    def confidence(self) -> float: ...
+
+
+class HeardFile(Protocol):
+    """speech.transcribe.FileTranscript has this shape."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def words(self) -> Sequence[HeardWord]: ...
+
+
+DraftFn = Callable[[CallTranscript], ComplaintDraft]
+TranscribeFn = Callable[[Path], Awaitable[HeardFile]]
+
+
+def retry_seconds(failures: int, chance: float) -> float:
+    """Pause after the n-th failure in a row (from 1), doubling; `chance` 0-1 spreads nodes apart."""
+    return min(RETRY_MOST_SECONDS, RETRY_FIRST_SECONDS * 2 ** min(failures - 1, 10)) * (0.75 + 0.5 * chance)
+
+
+class Spool:
+    """Owns a spool folder: opens calls' folders, finishes calls, delivers, recovers, prunes.
+
+    `channel_quiet_seconds`: with no sound written for so long, the channel counts as gone (Asterisk writes at least
+    every 2 s while it lives). `settled_seconds`: and after so long the recording will not grow any more.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        backend: Backend,
+        draft: DraftFn,
+        transcribe: TranscribeFn | None = None,
+        *,
+        message_prompt: str = "",
+        called_number: str = "12345",
+        keep_days: float = 30,
+        recover_every_seconds: float = 60,
+        channel_quiet_seconds: float = 5,
+        settled_seconds: float = 60,
+        at_once: int = 4,
+    ) -> None:
+        self.root = root
+        self._backend = backend
+        self._draft_fn = draft
+        self._transcribe = transcribe
+        self._message_prompt = message_prompt
+        self._called_number = called_number
+        self._keep_days = keep_days
+        self._recover_every_seconds = recover_every_seconds
+        self._channel_quiet_seconds = channel_quiet_seconds
+        self._settled_seconds = settled_seconds
+        self._at_once = at_once
+        self._live: set[Path] = set()
+        self._finished: set[Path] = set()  # this process saw the end of the call: no need to wait for quiet
+        self._released: set[Path] = set()  # told that the channel is gone
+        self._pending: dict[Path, tuple[float, float]] = {}  # folder → (due by monotonic, call began by epoch)
+        self._running: dict[Path, asyncio.Task[None]] = {}
+        self._again: set[Path] = set()  # enqueued while running
+        self._settled_days: set[str] = set()
+        self._failures = 0
+        self._away_until_seconds = 0.0
+        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._transcribing = asyncio.Semaphore(1)  # a message may wait; live calls need the recogniser
+        self._woken = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lock_descriptor = -1
+
+    # life
+
+    async def start(self) -> None:
+        """Take the spool, look for what died, go to work. CallError `spool-in-use`, `disk-full`, `disk-failed`."""
+        self._take_lock()
+        self._loop = asyncio.get_running_loop()
+        await self.recover()
+        self._tasks = [
+            asyncio.create_task(self._deliver_for_ever(), name="spool-deliver"),
+            asyncio.create_task(self._recover_for_ever(), name="spool-recover"),
+        ]
+
+    async def stop(self) -> None:
+        """Stop at once; what was under way is done again at the next start."""
+        tasks = [*self._tasks, *self._running.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.clear()
+        if self._lock_descriptor >= 0:
+            os.close(self._lock_descriptor)
+            self._lock_descriptor = -1
+
+    def _take_lock(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise disk_error("spool", error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise CallError("spool-in-use", f"another process works on {self.root}: stop it first") from None
+        self._lock_descriptor = descriptor
+
+    # calls
+
+    def call_folder(self, folder: str, call_id: str) -> Path:
+        """The folder that the dialplan names for a new call, checked and made if need be. Thread safe.
+
+        CallError `call-folder-refused`, `call-already-handled` (live, or has a journal), `disk-full`.
+        """
+        path = callfolder.call_folder(self.root, folder, call_id)
+        if path in self._live or (path / callfolder.JOURNAL_NAME).exists():
+            raise CallError("call-already-handled", "this call has been handled already")
+        return path
+
+    @contextlib.contextmanager
+    def live(self, folder: Path) -> Iterator[None]:
+        """While this lasts the call is ours and recovery keeps off. Thread safe.
+
+        Left normally, the call is drafted at once; left by an exception, when its channel is gone (the caller may
+        still leave a message).
+        """
+        self._live.add(folder)
+        try:
+            yield
+            self._finished.add(folder)
+        finally:
+            self._live.discard(folder)
+            if self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is over: the next start finds the folder
+                    self._loop.call_soon_threadsafe(self._enqueue, folder)
+
+    async def finish(self, folder: Path) -> ComplaintDraft | None:
+        """Wait for the draft of a call that is over (its journal closed); delivery goes on in the background.
+
+        Never raises. None when it cannot be made now (logged; tried again).
+        """
+        self._finished.add(folder)
+        self._live.discard(folder)
+        draft = None
+        try:
+            async with self._folder_lock(folder):
+                looked_at = await asyncio.to_thread(callfolder.look_at, folder)
+                if looked_at.state is FolderState.UNFINISHED:
+                    draft = await self._draft(looked_at)
+                else:
+                    draft = await asyncio.to_thread(callfolder.read_draft, folder)
+        except CallError as error:
+            log.error("spool_draft_failed", call_id=folder.name, code=error.code, error=error.message)
+        except Exception:
+            log.exception("spool_draft_failed", call_id=folder.name)
+        self._enqueue(folder)
+        return draft
+
+    def deliver_recording(self, folder: Path) -> None:
+        """The channel is gone, so the recording is whole: deliver it without waiting for it to be quiet."""
+        self._released.add(folder)
+        self._enqueue(folder)
+
+    def _folder_lock(self, folder: Path) -> asyncio.Lock:
+        lock = self._locks.get(folder)
+        if lock is None:
+            self._locks[folder] = lock = asyncio.Lock()
+        return lock
+
+    # recovery
+
+    async def recover(self) -> Counter[FolderState]:
+        """Look at every folder that is not done and enqueue what needs work; prune. → folders by state."""
+        folders = await asyncio.to_thread(callfolder.call_folders, self.root, self._settled_days)
+        states: Counter[FolderState] = Counter()
+        open_days: set[str] = set()
+        for path in folders:
+            if path in self._live:
+                states[FolderState.LIVE] += 1
+                open_days.add(path.parent.name)
+                continue
+            try:
+                state = (await asyncio.to_thread(callfolder.look_at, path)).state
+            except CallError as error:
+                if not await self._set_aside(path, error):
+                    continue
+                state = FolderState.ORPHANED
+            states[state] += 1
+            if state is not FolderState.UNHEARD:
+                open_days.add(path.parent.name)
+                self._enqueue(path, await asyncio.to_thread(callfolder.began_at, path))
+        for state in FolderState:
+            SPOOL_FOLDERS.labels(state.value).set(states[state])
+        await asyncio.to_thread(self._prune, open_days)
+        return states
+
+    async def _recover_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._recover_every_seconds)
+            try:
+                await self.recover()
+            except Exception:
+                log.exception("spool_recovery_failed")
+
+    def _prune(self, open_days: set[str]) -> None:
+        """Forget what is done and old; remember days of which all is done, so that they are not read every minute."""
+        now = datetime.now(UTC)
+        yesterday = f"{now - timedelta(days=1):%Y-%m-%d}"
+        oldest_kept = f"{now - timedelta(days=self._keep_days):%Y-%m-%d}"
+        for entry in list(os.scandir(self.root)):
+            day = entry.name
+            if not callfolder.is_day(day) or not entry.is_dir(follow_symlinks=False) or day in open_days:
+                continue
+            if day < yesterday:
+                self._settled_days.add(day)
+            if day >= oldest_kept:
+                continue
+            for path in [Path(call.path) for call in os.scandir(entry.path)]:
+                if (path / callfolder.DONE).exists():
+                    shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                os.rmdir(entry.path)
+                log.info("spool_day_pruned", day=day)
+
+    # the work
+
+    def _enqueue(self, path: Path, began_at: float | None = None, after_seconds: float = 0.0) -> None:
+        if path in self._running:
+            self._again.add(path)
+            return
+        if path not in self._pending and len(self._pending) >= PENDING_MAX:
+            return  # overflow: the disk is the queue, the next recovery finds it
+        known = self._pending.get(path)
+        began = began_at if began_at is not None else known[1] if known else callfolder.began_at(path)
+        self._pending[path] = (time.monotonic() + after_seconds, began)
+        self._woken.set()
+
+    async def _deliver_for_ever(self) -> None:
+        while True:
+            self._woken.clear()
+            now = time.monotonic()
+            ready = sorted((began, path) for path, (due, began) in self._pending.items() if due <= now)
+            for began, path in ready[: max(0, self._at_once - len(self._running))]:
+                del self._pending[path]
+                self._running[path] = asyncio.create_task(self._work(path, began), name="spool-call")
+            later = [due for due, _began in self._pending.values() if due > now]
+            timeout_seconds = max(0.01, min(later) - now) if later else None
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await self._woken.wait()
+
+    async def _work(self, path: Path, began: float) -> None:
+        again_seconds: float | None = REFUSED_RETRY_SECONDS
+        try:
+            async with self._folder_lock(path):
+                again_seconds = await self._advance(path)
+        except CasesError as error:
+            again_seconds = self._backend_failed(path, error)
+        except CallError as error:
+            log.error("spool_call_failed", call_id=path.name, code=error.code, error=error.message)
+            again_seconds = RETRY_MOST_SECONDS
+        except FileNotFoundError:
+            again_seconds = None  # pruned, or taken away by hand
+        except Exception:
+            log.exception("spool_call_crashed", call_id=path.name)
+        finally:
+            self._running.pop(path, None)
+            if path in self._again:
+                self._again.discard(path)
+                again_seconds = 0.0
+            if again_seconds is not None:
+                self._enqueue(path, began, again_seconds)
+            self._woken.set()
+
+    def _backend_failed(self, path: Path, error: CasesError) -> float:
+        DELIVERY_FAILURES.labels(error.code).inc()
+        if not error.recoverable:
+            log.error("spool_backend_refused", call_id=path.name, code=error.code, error=error.message)
+            return REFUSED_RETRY_SECONDS
+        now = time.monotonic()
+        if now >= self._away_until_seconds:  # one failure a pause, however many calls were under way
+            self._failures += 1
+            self._away_until_seconds = now + retry_seconds(self._failures, random.random())
+            log.warning("spool_backend_away", call_id=path.name, code=error.code, failures=self._failures)
+        return self._away_until_seconds - now
+
+    async def _advance(self, path: Path) -> float | None:
+        """Do what can be done for a folder now. → seconds until it is to be looked at again; None: not by us."""
+        if path in self._live:
+            return None
+        try:
+            folder = await asyncio.to_thread(callfolder.look_at, path)
+            if folder.state is FolderState.ORPHANED:
+                if wait_seconds := self._until_gone(path):
+                    return wait_seconds
+                await self._adopt(path)
+                folder = await asyncio.to_thread(callfolder.look_at, path)
+            draft = None
+            if folder.state is FolderState.UNFINISHED:
+                if path not in self._finished and (wait_seconds := self._until_gone(path)):
+                    return wait_seconds
+                draft = await self._draft(folder)
+        except CallError as error:
+            if error.code not in ("journal-broken", "journal-unreadable"):
+                raise
+            return 0.0 if await self._set_aside(path, error) else None
+        if folder.state is FolderState.UNHEARD:
+            return None
+        if (wait_seconds := self._away_until_seconds - time.monotonic()) > 0:
+            return wait_seconds
+        if folder.state in (FolderState.UNFINISHED, FolderState.DRAFTED):
+            await self._deliver_draft(folder, draft)
+            folder = await asyncio.to_thread(callfolder.look_at, path)
+        if folder.state is FolderState.DELIVERED:
+            return await self._deliver_sound(folder)
+        return None
+
+    def _until_gone(self, path: Path) -> float:
+        """Seconds until the channel counts as gone; 0 when it does."""
+        if path in self._released:
+            return 0.0
+        return max(0.0, self._channel_quiet_seconds - callfolder.quiet_seconds(path))
+
+    async def _set_aside(self, path: Path, error: CallError) -> bool:
+        """A journal that says nothing makes room for the sound; → True when there is sound to go by."""
+        QUARANTINED.inc()
+        try:
+            name = (await asyncio.to_thread(callfolder.quarantine_journal, path)).name
+        except OSError as failure:
+            log.error("spool_quarantine_failed", call_id=path.name, error=str(failure))
+            return False
+        log.error("spool_journal_set_aside", call_id=path.name, code=error.code, error=error.message, kept_as=name)
+        return callfolder.has_sound(path / callfolder.MESSAGE) or callfolder.has_sound(path / callfolder.HEARD)
+
+    async def _adopt(self, path: Path) -> None:
+        """Sound without a journal: recognise it and write the journal that the call should have had."""
+        message, heard = path / callfolder.MESSAGE, path / callfolder.HEARD
+        is_message = callfolder.has_sound(message)
+        sound = message if is_message else heard
+        step = callfolder.LEAVE_MESSAGE_STEP if is_message else callfolder.RECOVERED_STEP
+        began_at = callfolder.sound_began_at(sound)
+        turn = await self._recognised(path.name, sound, step, turn=0, keep_times=True)
+        caller = callfolder.caller_of(path)
+        facts: list[Fact] = [CallStarted(path.name, began_at, caller, self._called_number, "", None), turn]
+        await asyncio.to_thread(callfolder.write_journal, path, facts)
+        CALLS_RECOVERED.labels("message" if is_message else "heard").inc()
+        log.info("spool_call_adopted", call_id=path.name, source=sound.name, characters=len(turn.text))
+
+    async def _recognised(self, call_id: str, sound: Path, step: str, *, turn: int, keep_times: bool) -> TurnEnded:
+        """The turn of a sound file. A recogniser that fails leaves it empty: a human hears the recording."""
+        text, words = "", tuple[Word, ...]()
+        ended_by = TurnEnd.FAILED
+        if self._transcribe is not None:
+            try:
+                async with self._transcribing:
+                    heard = await self._transcribe(sound)
+                words = tuple(
+                    Word(
+                        text=word.text,
+                        start_seconds=max(0.0, word.start_seconds),
+                        end_seconds=max(0.0, word.end_seconds),
+                        confidence=min(1.0, max(0.0, word.confidence)),
+                    )
+                    for word in heard.words
+                )
+                text, ended_by = "".join(word.text for word in words) or heard.text, TurnEnd.HANG_UP
+            except Exception as error:
+                log.error("spool_transcribe_failed", call_id=call_id, source=sound.name, error=str(error))
+        return TurnEnded(
+            call_id=call_id,
+            at=datetime.now(UTC),
+            turn=turn,
+            step=step,
+            asks=Asks.NARRATION,
+            prompt=self._message_prompt if step == callfolder.LEAVE_MESSAGE_STEP else "",
+            text=text,
+            words=words if keep_times else (),
+            digits="",
+            ended_by=ended_by,
+            heard_from_seconds=None,
+            heard_to_seconds=None,
+        )
+
+    async def _draft(self, folder: CallFolder) -> ComplaintDraft:
+        """draft.json and DraftReady. CallError `journal-broken`; a full disk is logged and the draft goes on."""
+        facts = list(folder.facts)
+        if (message := await self._message_turn(folder)) is not None:
+            facts.append(message)
+        transcript = transcript_of(facts)
+        if transcript.call_id != folder.call_id:
+            raise CallError("journal-broken", "the journal is of another call than its folder")
+        try:
+            draft = await asyncio.to_thread(self._draft_fn, transcript)
+            if (draft.draft_id, draft.call_id) != (draft_id_of(folder.call_id), folder.call_id):
+                raise ValueError("the draft is of another call")
+        except Exception:
+            log.exception("drafting_failed", call_id=folder.call_id)
+            draft = callfolder.bare_draft(transcript)
+        if folder.path not in self._finished and folder.path not in self._live and message is None:
+            CALLS_RECOVERED.labels("journal").inc()
+        content = draft.model_dump_json().encode("utf-8", "replace")
+        try:
+            await asyncio.to_thread(callfolder.write_whole, folder.path / callfolder.DRAFT, content)
+            await self._record(folder.path, DraftReady(folder.call_id, datetime.now(UTC), str(draft.draft_id)))
+        except CallError as error:  # delivered from memory all the same; after a crash it is made again
+            log.error("spool_draft_not_kept", call_id=folder.call_id, code=error.code, error=error.message)
+        return draft
+
+    async def _message_turn(self, folder: CallFolder) -> TurnEnded | None:
+        """The message that a caller left after our part had died, put into the journal once."""
+        message = folder.path / callfolder.MESSAGE
+        if folder.path in self._live or callfolder.message_taken(folder.facts):
+            return None
+        if not message.exists() or callfolder.wav_seconds(message) < MESSAGE_MIN_SECONDS:
+            return None
+        talked = any(isinstance(fact, AudioConnected) for fact in folder.facts)
+        turn = 1 + max((getattr(fact, "turn", -1) for fact in folder.facts), default=-1)
+        ended = await self._recognised(
+            folder.call_id, message, callfolder.LEAVE_MESSAGE_STEP, turn=turn, keep_times=not talked
+        )
+        await self._record(folder.path, ended)
+        CALLS_RECOVERED.labels("message").inc()
+        return ended
+
+    async def _deliver_draft(self, folder: CallFolder, draft: ComplaintDraft | None) -> None:
+        if draft is None:
+            draft = await asyncio.to_thread(callfolder.read_draft, folder.path)
+        if draft is None:  # damaged: made again, with the same id
+            log.error("spool_draft_damaged", call_id=folder.call_id)
+            draft = await self._draft(folder)
+        receipt = await self._backend.post_draft(draft)
+        self._failures, self._away_until_seconds = 0, 0.0
+        DRAFTS_DELIVERED.labels(str(receipt.created).lower()).inc()
+        log.info("draft_delivered", call_id=folder.call_id, draft_id=str(draft.draft_id), created=receipt.created)
+        delivered = DraftDelivered(folder.call_id, datetime.now(UTC), str(draft.draft_id), receipt.created)
+        await self._record(folder.path, delivered)
+
+    async def _deliver_sound(self, folder: CallFolder) -> float | None:
+        """The recording, once the channel is gone; again should it have grown; then the folder is done."""
+        path = folder.path
+        if wait_seconds := self._until_gone(path):
+            return wait_seconds
+        quiet_seconds = callfolder.quiet_seconds(path)
+        sound = await asyncio.to_thread(callfolder.recording_of, folder)
+        if sound is not None:
+            seconds = callfolder.wav_seconds(sound)
+            known_seconds = callfolder.delivered_seconds(folder.facts)
+            if known_seconds is None or seconds > known_seconds + 0.1:
+                recording = await self._backend.put_recording(folder.call_id, sound)
+                RECORDINGS_DELIVERED.inc()
+                log.info("recording_delivered", call_id=folder.call_id, source=sound.name, seconds=round(seconds, 1))
+                fact = RecordingDelivered(folder.call_id, datetime.now(UTC), recording.sha256, seconds)
+                await self._record(path, fact)
+        if quiet_seconds < self._settled_seconds:
+            return self._settled_seconds - quiet_seconds
+        await asyncio.to_thread(callfolder.mark_done, path)
+        self._finished.discard(path)
+        self._released.discard(path)
+        return None
+
+    async def _record(self, path: Path, fact: Fact) -> None:
+        """One fact more in a journal that nobody else writes."""
+
+        def write() -> None:
+            with Journal(path) as journal:
+                journal.write(fact)
+
+        await asyncio.to_thread(write)
