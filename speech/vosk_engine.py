@@ -28,8 +28,8 @@ from speech import metrics
 from speech.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ, seconds_of
 from speech.errors import SpeechError
 from speech.fed_time import FedTime
-from speech.models import check_model
 from speech.recognizer import Partial, RecognizerStream, SpokenWord, Transcript
+from speech.vosk_files import check_model
 
 log = structlog.get_logger(__name__)
 
