@@ -1,12 +1,8 @@
-"""AudioSocket: the caller's sound and digits in, our prompts out, over one TCP connection a call.
+"""AudioSocket: the caller's sound and digits in, our prompts out, over one TCP connection a call (asyncio).
 
-Protocol (Asterisk `res_audiosocket.c`): a frame is kind (1 byte), length (2 bytes, big endian), payload. Kinds: 0x01
-the call's 16-byte UUID, first and once; 0x10 sound, 8 kHz 16-bit signed little-endian mono, 320 bytes each 20 ms;
-0x03 one DTMF digit; 0x00 hang up; 0xff error. A caller's hang-up is end of file. Frames pause while a digit is
-pressed and when the phone sends nothing in silence, and Asterisk gives up after 2 s in which neither side sends: so
-we send a frame every 20 ms for the whole of the call, prompt or silence, and time runs on the clock, not on frames.
-
-`AudioSocketParser` and `Timeline` and `Playout` are pure; `AudioConnection` and `AudioSocketServer` are the edge (asyncio).
+The wire is in audiosocket_wire.py, the clocks in playout.py. A caller's hang-up is end of file. Frames pause while a
+digit is pressed and when the phone sends nothing in silence, and Asterisk gives up after 2 s in which neither side
+sends: so a frame is sent every 20 ms for the whole of the call, prompt or silence, and time runs on the clock.
 """
 
 from __future__ import annotations
@@ -23,6 +19,19 @@ from uuid import UUID
 
 import structlog
 
+from ivr.audiosocket_wire import (
+    KIND_HANG_UP,
+    KIND_SOUND,
+    AudioSocketParser,
+    Digit,
+    Identified,
+    PeerError,
+    PeerHungUp,
+    Sound,
+    Violation,
+    WireEvent,
+    encode_frame,
+)
 from ivr.errors import CallError
 from ivr.metrics import (
     AUDIO_BROKEN,
@@ -32,137 +41,9 @@ from ivr.metrics import (
     AUDIO_REFUSED,
     PLAYOUT_LATE_FRAMES,
 )
+from ivr.playout import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE_HZ, Playback, Playout, Timeline
 
 log = structlog.get_logger(__name__)
-
-SAMPLE_RATE_HZ = 8000
-FRAME_MS = 20
-FRAME_SECONDS = FRAME_MS / 1000
-FRAME_SAMPLES = SAMPLE_RATE_HZ * FRAME_MS // 1000
-FRAME_BYTES = 2 * FRAME_SAMPLES
-SILENCE_FRAME = bytes(FRAME_BYTES)
-
-KIND_HANG_UP = 0x00
-KIND_UUID = 0x01
-KIND_DTMF = 0x03
-KIND_SOUND = 0x10
-KIND_ERROR = 0xFF
-SOUND_MAX_BYTES = 8000  # half a second in one frame: more is no telephone
-SKIPPED_MAX_BYTES = 65535  # a kind of a later Asterisk may be as long as the length field allows
-DIGITS = frozenset("0123456789*#ABCD")
-
-
-# the wire
-
-
-@dataclass(frozen=True, slots=True)
-class Identified:
-    call_id: str  # canonical lower-case UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Sound:
-    pcm: bytes  # s16le mono 8 kHz, any even number of bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Digit:
-    digit: str
-
-
-@dataclass(frozen=True, slots=True)
-class PeerHungUp:
-    """The peer sent 0x00."""
-
-
-@dataclass(frozen=True, slots=True)
-class PeerError:
-    code: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """The peer broke the protocol; nothing after it is read."""
-
-    reason: str  # closed set, used as a metric label: order | uuid | oversized | digit
-
-
-WireEvent = Identified | Sound | Digit | PeerHungUp | PeerError | Violation
-
-
-class AudioSocketParser:
-    """Bytes in any pieces → events. Never raises. After PeerHungUp or Violation it ignores everything.
-
-    Unknown kinds are skipped (a later Asterisk may add some). Holds at most one frame (64 KiB).
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._identified = False
-        self._over = False
-
-    @property
-    def identified(self) -> bool:
-        return self._identified
-
-    def feed(self, data: bytes) -> list[WireEvent]:
-        events: list[WireEvent] = []
-        if self._over:
-            return events
-        self._buffer += data
-        start = 0
-        while not self._over and len(self._buffer) - start >= 3:
-            kind = self._buffer[start]
-            length = int.from_bytes(self._buffer[start + 1 : start + 3], "big")
-            if violation := self._refuses(kind, length):
-                events.append(violation)
-                self._over = True
-                break
-            if len(self._buffer) - start - 3 < length:
-                break
-            event = self._event(kind, bytes(self._buffer[start + 3 : start + 3 + length]))
-            start += 3 + length
-            if event is not None:
-                events.append(event)
-                self._over = isinstance(event, PeerHungUp | Violation)
-        if self._over:
-            self._buffer.clear()
-        else:
-            del self._buffer[:start]
-        return events
-
-    def _refuses(self, kind: int, length: int) -> Violation | None:
-        """What can be refused from the head alone, before its payload is waited for."""
-        if (kind == KIND_UUID) == self._identified:
-            return Violation("order")
-        if kind == KIND_UUID and length != 16:
-            return Violation("uuid")
-        if kind == KIND_SOUND and length > SOUND_MAX_BYTES:
-            return Violation("oversized")
-        if kind == KIND_DTMF and length != 1:
-            return Violation("digit")
-        return None
-
-    def _event(self, kind: int, payload: bytes) -> WireEvent | None:
-        if kind == KIND_SOUND:
-            whole = len(payload) & ~1  # half a sample at the end would turn the rest of the recording into noise
-            return Sound(payload[:whole]) if whole else None
-        if kind == KIND_DTMF:
-            digit = payload.decode("latin-1").upper()
-            return Digit(digit) if digit in DIGITS else Violation("digit")
-        if kind == KIND_UUID:
-            self._identified = True
-            return Identified(str(UUID(bytes=payload)))
-        if kind == KIND_HANG_UP:
-            return PeerHungUp()
-        if kind == KIND_ERROR:
-            return PeerError(payload[0] if payload else None)
-        return None
-
-
-def encode_frame(kind: int, payload: bytes = b"") -> bytes:
-    return bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
-
 
 # what a call hears
 
@@ -211,173 +92,6 @@ class ErrorFrame:
 
 
 HeardEvent = AudioFrame | DtmfFrame | HangUp | ErrorFrame
-
-
-class Timeline:
-    """Where on the call's clock received samples lie; pure.
-
-    A batch that was read at once ended when it was read, so its start is now less its length: a stall of ours makes
-    no gap. A gap is filled when it is clearly one (60 ms: a digit, a silent phone), and a lag that stays over one
-    frame for a whole second (a slow clock, lost packets) by its minimum. Sound is never thrown away: after a
-    delayed burst it runs ahead of the clock until the next gap. Positions rise strictly.
-    """
-
-    GAP_SAMPLES = 3 * FRAME_SAMPLES
-    WINDOW_SAMPLES = SAMPLE_RATE_HZ
-
-    def __init__(self) -> None:
-        self.next_sample = 0
-        self._window_samples = 0
-        self._least_lag: int | None = None
-
-    def place(self, samples: int, now_seconds: float) -> int:
-        """The first sample's position of a batch of `samples` read at `now_seconds`; moves on past it."""
-        lag = int(now_seconds * SAMPLE_RATE_HZ) - samples - self.next_sample
-        self._least_lag = lag if self._least_lag is None else min(self._least_lag, lag)
-        self._window_samples += samples
-        skip = 0
-        if lag >= self.GAP_SAMPLES:
-            skip = lag
-        elif self._window_samples >= self.WINDOW_SAMPLES:
-            skip = self._least_lag if self._least_lag > FRAME_SAMPLES else 0
-            self._window_samples, self._least_lag = 0, None
-        if skip:
-            self._window_samples, self._least_lag = 0, None
-        start = self.next_sample + skip
-        self.next_sample = start + samples
-        return start
-
-
-# what a call says
-
-
-class Playback:
-    """One prompt on its way. `await finished()` → True when it was said to its end, False when stopped."""
-
-    def __init__(self, pcm: bytes) -> None:
-        self.pcm = pcm
-        self.sent_bytes = 0
-        self._done: asyncio.Future[bool] | None = None
-        self._result: bool | None = None
-
-    @property
-    def played_ms(self) -> float:
-        return 1000 * min(self.sent_bytes, len(self.pcm)) / (2 * SAMPLE_RATE_HZ)
-
-    @property
-    def duration_ms(self) -> float:
-        return 1000 * len(self.pcm) / (2 * SAMPLE_RATE_HZ)
-
-    @property
-    def over(self) -> bool:
-        return self._result is not None
-
-    async def finished(self) -> bool:
-        if self._result is not None:
-            return self._result
-        if self._done is None:
-            self._done = asyncio.get_running_loop().create_future()
-        return await asyncio.shield(self._done)
-
-    def end(self, said: bool) -> None:
-        if self._result is None:
-            self._result = said
-            if self._done and not self._done.done():
-                self._done.set_result(said)
-
-
-class Playout:
-    """Which frames are due; pure: time is an argument.
-
-    One frame each 20 ms from the first call on, free of drift. After a stall at most `CATCH_UP_FRAMES` are sent at
-    once (a phone's jitter buffer takes no more) and the clock starts anew: prompts are delayed, never cut.
-    """
-
-    CATCH_UP_FRAMES = 5
-    QUEUE_MAX_BYTES = 20 * 60 * SAMPLE_RATE_HZ * 2  # 20 minutes; past it `play` refuses: no menu says so much
-
-    def __init__(self) -> None:
-        self._queue: deque[Playback] = deque()
-        self._queued_bytes = 0
-        self._said: list[Playback] = []  # since the last silence: what `stop` answers
-        self._last: Playback | None = None  # all sent, its last frame still sounds
-        self._started_seconds: float | None = None
-        self._sent_frames = 0
-        self.late_frames = 0
-
-    @property
-    def playing(self) -> bool:
-        return bool(self._queue) or self._last is not None
-
-    @property
-    def position_ms(self) -> float:
-        """How much has been said since the last silence."""
-        return sum(playback.played_ms for playback in self._said)
-
-    def play(self, pcm: bytes) -> Playback:
-        if len(pcm) % 2:
-            pcm = pcm[:-1]
-        if self._queued_bytes + len(pcm) > self.QUEUE_MAX_BYTES:
-            raise CallError("prompt-too-long", "more than 20 minutes of prompts are waiting")
-        playback = Playback(pcm)
-        if not pcm:
-            playback.end(True)
-            return playback
-        if not self.playing:
-            self._said.clear()
-        self._queue.append(playback)
-        self._said.append(playback)
-        self._queued_bytes += len(pcm)
-        return playback
-
-    def stop(self) -> float:
-        """Nothing more is said; → ms said since the last silence."""
-        said_ms = self.position_ms if self.playing else 0.0
-        for playback in (*self._queue, *([self._last] if self._last else [])):
-            playback.end(False)
-        self._queue.clear()
-        self._last = None
-        self._queued_bytes = 0
-        return said_ms
-
-    def due(self, now_seconds: float) -> list[bytes]:
-        """The frames (320 bytes each) to be sent now."""
-        if self._started_seconds is None:
-            self._started_seconds = now_seconds
-        wanted = int((now_seconds - self._started_seconds) / FRAME_SECONDS + 1e-6) + 1 - self._sent_frames
-        if wanted <= 0:
-            return []
-        if wanted > self.CATCH_UP_FRAMES:
-            self.late_frames += wanted - self.CATCH_UP_FRAMES
-            self._started_seconds = now_seconds
-            self._sent_frames = 0
-            wanted = self.CATCH_UP_FRAMES if self.playing else 1
-            self._started_seconds -= (wanted - 1) * FRAME_SECONDS
-        self._sent_frames += wanted
-        return [self._frame() for _ in range(wanted)]
-
-    def hold(self, now_seconds: float) -> None:
-        """The peer takes nothing: prompts wait where they are and the clock starts anew when it does."""
-        self._started_seconds = now_seconds
-        self._sent_frames = 1
-
-    def _frame(self) -> bytes:
-        if self._last:
-            self._last.end(True)
-            self._last = None
-        frame = b""
-        while self._queue and len(frame) < FRAME_BYTES:
-            playback = self._queue[0]
-            piece = playback.pcm[playback.sent_bytes : playback.sent_bytes + FRAME_BYTES - len(frame)]
-            playback.sent_bytes += len(piece)
-            self._queued_bytes -= len(piece)
-            frame += piece
-            if playback.sent_bytes >= len(playback.pcm):
-                self._queue.popleft()
-                if self._last:
-                    self._last.end(True)
-                self._last = playback
-        return frame.ljust(FRAME_BYTES, b"\0") if frame else SILENCE_FRAME
 
 
 # the edge

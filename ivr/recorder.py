@@ -15,9 +15,10 @@ from pathlib import Path
 
 import structlog
 
-from ivr.audiosocket import SAMPLE_RATE_HZ, AudioFrame
+from ivr.audiosocket import AudioFrame
 from ivr.errors import CallError
 from ivr.journal import disk_error
+from ivr.playout import SAMPLE_RATE_HZ
 
 log = structlog.get_logger(__name__)
 

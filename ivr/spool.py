@@ -65,7 +65,7 @@ MESSAGE_MIN_SECONDS = 1.0
 class Backend(Protocol):
     """What of cases.client the spool needs. Raises CasesError; `recoverable` says that trying again may help."""
 
-    async def post_draft(self, draft: ComplaintDraft) -> DraftReceipt: ...
+    async def deliver_draft(self, draft: ComplaintDraft) -> DraftReceipt: ...
 
     async def put_recording(self, call_id: str, path: Path) -> Recording: ...
 
@@ -509,7 +509,7 @@ class Spool:
         if draft is None:  # damaged: made again, with the same id
             log.error("spool_draft_damaged", call_id=folder.call_id)
             draft = await self._draft(folder)
-        receipt = await self._backend.post_draft(draft)
+        receipt = await self._backend.deliver_draft(draft)
         self._failures, self._away_until_seconds = 0, 0.0
         DRAFTS_DELIVERED.labels(str(receipt.created).lower()).inc()
         log.info("draft_delivered", call_id=folder.call_id, draft_id=str(draft.draft_id), created=receipt.created)
