@@ -442,7 +442,7 @@ class AsteriskServer:
     def _asterisk_conf(self, run_dir: Path) -> str:
         var = _safe_path(self.dir, "the state folder")
         prefix = self.install.prefix
-        folders = {
+        folders: dict[str, str | Path] = {
             "astetcdir": f"{var}/etc",
             "astmoddir": self.install.modules_dir,
             "astvarlibdir": f"{var}/lib",
