@@ -8,15 +8,18 @@ import hashlib
 import os
 import re
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases.errors import CasesError
 from cases.lifecycle import Actor, Role
@@ -151,13 +154,13 @@ class Accounts:
         log.info("password_set", name=name)
         return keys
 
-    async def _id_of(self, tx: sa.ext.asyncio.AsyncConnection, name: str) -> int:
+    async def _id_of(self, tx: AsyncConnection, name: str) -> int:
         user_id = (await tx.execute(sa.select(users.c.id).where(users.c.name == name))).scalar()
         if user_id is None:
             raise CasesError("user-unknown", f"there is no user {name}", status=404)
         return int(user_id)
 
-    async def _end_sessions(self, tx: sa.ext.asyncio.AsyncConnection, user_id: int) -> list[str]:
+    async def _end_sessions(self, tx: AsyncConnection, user_id: int) -> list[str]:
         gone = sessions.delete().where(sessions.c.user_id == user_id).returning(sessions.c.token_hash)
         return list((await tx.execute(gone)).scalars())
 
@@ -213,7 +216,7 @@ class Accounts:
                 return False
 
     @contextlib.asynccontextmanager
-    async def _turn(self):  # type: ignore[no-untyped-def]
+    async def _turn(self) -> AsyncIterator[None]:
         if self._hashing_waits >= MAX_HASHING_WAITS:
             raise CasesError(
                 "login-busy", "too many log-ins at once, try again", status=503, recoverable=True, retry_after_seconds=2
@@ -226,7 +229,7 @@ class Accounts:
             self._hashing_waits -= 1
 
 
-def _user(row: sa.Row[tuple[object, ...]]) -> User:
+def _user(row: sa.Row[*tuple[Any, ...]]) -> User:
     return User(row.id, row.name, row.display_name, Role(row.role), row.disabled, row.created_at)
 
 

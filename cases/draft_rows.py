@@ -20,7 +20,7 @@ from cases.schema import Recording
 from cases.tables import cases, drafts, history, recordings, users
 from cases.views import CaseView, HistoryEntry, QueueItem
 
-Row = sa.Row[Any]
+Row = sa.Row[*tuple[Any, ...]]
 
 _HAS_RECORDING = sa.exists().where(recordings.c.call_id == drafts.c.call_id).label("has_recording")
 _TAKER = (users.c.name.label("taker"), users.c.display_name.label("taker_name"))

@@ -14,6 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from cases.errors import CasesError
 
@@ -226,10 +227,10 @@ def go_stale(state: DraftState, now: datetime, rules: Rules) -> Transition | Non
     return _to(state, Action.STALE, Status.WAITING, undo_until=None, undo_by=None, **_NOBODY)
 
 
-_NOBODY: dict[str, None] = {"taken_by": None, "taken_at": None, "touched_at": None}
+_NOBODY: dict[str, Any] = {"taken_by": None, "taken_at": None, "touched_at": None}
 
 
-def _undoable(actor: Actor, now: datetime, rules: Rules) -> dict[str, object]:
+def _undoable(actor: Actor, now: datetime, rules: Rules) -> dict[str, Any]:
     return {"undo_until": now + timedelta(seconds=rules.undo_seconds), "undo_by": actor.user_id}
 
 
@@ -241,7 +242,7 @@ def _to(
     reason: str | None = None,
     opens_case: bool = False,
     voids_case: str | None = None,
-    **changes: object,
+    **changes: Any,
 ) -> Transition:
-    after = replace(state, status=status, version=state.version + 1, **changes)  # type: ignore[arg-type]
+    after = replace(state, status=status, version=state.version + 1, **changes)
     return Transition(action, state, after, reason, opens_case, voids_case)

@@ -53,7 +53,7 @@ def who_may(request: web.Request) -> Lets:
     resource = request.match_info.route.resource
     if resource is not None and resource.canonical in PUBLIC_PAGES:
         return Lets.ANYONE
-    return _LETS_IN.get(request.match_info.handler, Lets.SESSION)  # type: ignore[arg-type]
+    return _LETS_IN.get(request.match_info.handler, Lets.SESSION)
 
 
 def session_of(request: web.Request) -> Session:
