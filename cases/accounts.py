@@ -73,22 +73,30 @@ def producer_token(settings: CasesSettings, state_dir: Path) -> str:
     if settings.producer_token:
         return settings.producer_token
     path = state_dir / _TOKEN_FILE
-    with contextlib.suppress(FileNotFoundError):
-        if token := path.read_text("ascii").strip():
-            return token
-    state_dir.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{_TOKEN_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if token := path.read_text("ascii").strip():
+                return token
+        state_dir.mkdir(parents=True, exist_ok=True)
+        _make_token(path)
+        return path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CasesError("producer-token", f"{path} cannot be read or made: {error}") from error
+
+
+def _make_token(path: Path) -> None:
+    """Atomic, and never over another's token."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(secrets.token_urlsafe(32) + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if path.exists() and not path.stat().st_size:
+            path.unlink()  # an empty one is what a full disk left
         with contextlib.suppress(FileExistsError):
-            os.link(draft, path)  # atomic, and never over another's token
-        return path.read_text("ascii").strip()
-    except OSError as error:
-        raise CasesError("producer-token", f"{path} cannot be made: {error.strerror or error}") from error
+            os.link(draft, path)
     finally:
         draft.unlink(missing_ok=True)
 

@@ -412,12 +412,12 @@ class _naming_taker:
 
 def check_case_number(template: str) -> None:
     """CasesError `case-number-template` unless every day and every case of a day gives another number."""
-    days = (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    days = [datetime(*day, tzinfo=UTC) for day in ((2026, 1, 31), (2026, 2, 1), (2026, 2, 2), (2027, 2, 1))]
     try:
         numbers = {template.format(date=day, sequence=sequence) for day in days for sequence in (1, 12, 1_000_000)}
     except (KeyError, ValueError, IndexError, AttributeError) as error:
         raise CasesError("case-number-template", f"cases.case_number cannot be filled in: {error!r}") from error
-    if len(numbers) < 6 or max(map(len, numbers)) > 64 or not all(re.fullmatch(r"[\w.-]+", n) for n in numbers):
+    if len(numbers) < 12 or max(map(len, numbers)) > 64 or not all(re.fullmatch(r"[\w.-]+", n) for n in numbers):
         raise CasesError(
             "case-number-template",
             "cases.case_number needs {date:…} with the day and {sequence:…}, and makes at most 64 letters and digits",
