@@ -7,6 +7,7 @@ from typing import Literal
 from cases.drafting.alerts import alerts
 from cases.drafting.appeal_type import appeal_type
 from cases.drafting.narrative import narrative
+from cases.drafting.place import place
 from cases.drafting.request import request
 from cases.drafting.urgency import urgency
 from cases.schema import Asks, Caller, CallTranscript, ComplaintDraft, Ended
@@ -27,6 +28,7 @@ def draft(transcript: CallTranscript) -> ComplaintDraft:
         channel=transcript.channel,
         caller=Caller(number=transcript.caller_number),
         appeal_type=kind,
+        place=place(turns),
         narrative=narrative(turns),
         request=request(turns),
         urgency=urgency(turns, kind.value),
@@ -47,8 +49,8 @@ def missing(draft: ComplaintDraft) -> tuple[Missing, ...]:
     """
     asked = {turn.asks for turn in draft.turns if turn.text or turn.digits}
     wanted: list[Missing] = []
-    place = draft.place.value
-    unknown = place is None or not (place.street or place.community or place.detail)
+    known = draft.place.value
+    unknown = known is None or not (known.street or known.community or known.detail)
     unsure = draft.place.confidence < _PLACE_ENOUGH and Asks.PLACE not in asked
     if unknown or unsure:
         wanted.append("place")

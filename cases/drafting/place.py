@@ -1,0 +1,327 @@
+"""发生地址: district, street and community by sound, and what was said around them as it was said.
+
+A false place is worse than none. A street is the anchor: a community alone proves little, a district's name may be a
+hospital's. Every mention has a strength (0-1) by how exactly and how completely it was said; mentions that agree
+support each other, and a short name that was only heard alike needs such support.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cases.drafting.detail import Detail, find_details
+from cases.drafting.evidence import Span, evidence_of, heard_confidence, turns_asked
+from cases.drafting.gazetteer import Level, Mention, gazetteer
+from cases.drafting.phrases import PhraseIndex, exact_floor
+from cases.drafting.pinyin import Heard, hear
+from cases.drafting.tables import places_table
+from cases.schema import Alternative, Asks, Place, Turn, Understood
+
+_ENOUGH = 0.5
+_ADJACENT_CHARS = 4
+_SURE = 0.97
+_AMBIGUOUS = 0.55
+_DETAIL_ONLY = 0.35
+_DETAIL_ASKED = 0.5
+_DISTRICT_ONLY = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A mention in its turn with its strength."""
+
+    turn: int
+    mention: Mention
+    strength: float
+    locative: bool
+    asked: bool  # in the answer to "where"
+
+    @property
+    def span(self) -> Span:
+        return Span(self.turn, self.mention.start, self.mention.end)
+
+
+@dataclass(slots=True)
+class _Hypothesis:
+    """A street (or, with street '', a district) and what speaks for it."""
+
+    district: str
+    street: str
+    strength: float = 0.0
+    said: list[_Said] = field(default_factory=list)
+    community: str | None = None
+
+
+@lru_cache(maxsize=1)
+def _contexts() -> tuple[PhraseIndex[None], PhraseIndex[None], tuple[str, ...]]:
+    table = places_table()
+    return (
+        PhraseIndex(((phrase, None) for phrase in table.locative_before), floor=exact_floor),
+        PhraseIndex(((phrase, None) for phrase in table.locative_after), floor=exact_floor),
+        table.not_here_after,
+    )
+
+
+def place(turns: Sequence[Turn]) -> Understood[Place]:
+    """The place of the matter. The answer to "where" (Asks.PLACE) overrides what was told before it."""
+    asked = turns_asked(turns, Asks.PLACE)
+    told = turns_asked(turns, Asks.NARRATION, Asks.PLACE)
+    said = [one for number, turn in told for one in _mentions(number, turn)]
+    details = [detail for number, turn in told for detail in _details_of(number, turn, said)]
+    if asked and any(one.asked and one.strength >= _ENOUGH for one in said):
+        districts = {one.mention.name.district for one in said if one.asked and one.strength >= _ENOUGH}
+        said = [one for one in said if one.asked or one.mention.name.district in districts]
+    hypotheses = _hypotheses(said)
+    return _decide(turns, said, hypotheses, details)
+
+
+def _mentions(number: int, turn: Turn) -> list[_Said]:
+    heard = hear(turn.text)
+    mentions = _without_covered(gazetteer().find(heard))
+    before, after, not_here = _contexts()
+    ends_of_locatives = {found.end for found in before.find(heard)}
+    starts_of_locatives = {found.start for found in after.find(heard)}
+    asked = turn.asks is Asks.PLACE
+    said = []
+    for mention in mentions:
+        locative = mention.start in ends_of_locatives or mention.end in starts_of_locatives or mention.start == 0
+        strength = _strength(mention, heard, not_here)
+        if locative:
+            strength += 0.1
+        if asked:
+            strength += 0.15
+        said.append(_Said(number, mention, min(strength, _SURE), locative, asked))
+    return said
+
+
+def _without_covered(mentions: list[Mention]) -> list[Mention]:
+    """Without those inside a longer, at least nearly as likely mention (朝阳 in 朝阳门)."""
+    return [
+        one
+        for one in mentions
+        if not any(
+            other.start <= one.start
+            and one.end <= other.end
+            and other.end - other.start > one.end - one.start
+            and (other.likeness >= one.likeness - 0.1 or (other.suffix and not one.suffix))
+            and other.name.level is not Level.COMMUNITY
+            for other in mentions
+        )
+    ]
+
+
+def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> float:
+    """How likely the name was meant, by itself."""
+    length = len(mention.name.stem)
+    exact = mention.likeness == 1.0
+    same_sound = mention.likeness >= 0.75
+    if mention.name.level is Level.DISTRICT:
+        if mention.suffix:
+            return 0.95 if exact else (0.85 if same_sound and length >= 2 else 0.5)
+        if heard.text.startswith(not_here, mention.end):
+            return 0.15
+        return 0.7 if exact else (0.55 if length >= 3 and same_sound else 0.25)
+    if mention.name.level is Level.COMMUNITY:
+        return _community_strength(mention, exact, same_sound)
+    if exact:
+        strength = 0.95 if mention.suffix else (0.84 if length >= 3 else 0.78)
+        if mention.name.weak and not mention.suffix:
+            strength = 0.35 if heard.text.startswith(not_here, mention.end) else 0.42
+    elif same_sound:
+        strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.6}.get(length, 0.7)
+        if length == 2 and mention.same and not mention.suffix:
+            strength = 0.42
+        if mention.name.weak and not mention.suffix:
+            strength = 0.2
+    else:
+        strength = 0.55 if mention.suffix and length >= 3 else 0.3
+    if mention.name.level is Level.EVERYDAY and not mention.name.street:
+        strength -= 0.05
+    return strength
+
+
+def _community_strength(mention: Mention, exact: bool, same_sound: bool) -> float:
+    length = len(mention.name.stem)
+    if mention.name.weak:
+        return 0.1
+    if exact:
+        return min(0.2 + 0.1 * length, 0.6) + (0.1 if mention.suffix else 0.0)
+    return 0.1 * length - 0.1 if same_sound else 0.1
+
+
+def _hypotheses(said: list[_Said]) -> list[_Hypothesis]:
+    """Every street that was mentioned (or is the street of a mentioned community), strongest first."""
+    districts = _district_support(said)
+    found: dict[tuple[str, str], _Hypothesis] = {}
+    for one in said:
+        name = one.mention.name
+        if name.level is Level.DISTRICT or not name.street:
+            continue
+        if name.level is Level.COMMUNITY:
+            continue
+        key = (name.district, name.street)
+        hypothesis = found.setdefault(key, _Hypothesis(*key))
+        hypothesis.strength = max(hypothesis.strength, _supported(one, said, districts))
+        hypothesis.said.append(one)
+    _add_communities(found, said, districts)
+    return sorted(found.values(), key=lambda h: (-h.strength, min(one.span for one in h.said)))
+
+
+def _district_support(said: list[_Said]) -> dict[str, float]:
+    """District → strength of the best mention of it."""
+    support: dict[str, float] = {}
+    for one in said:
+        name = one.mention.name
+        if name.level is Level.DISTRICT or (name.level is Level.EVERYDAY and not name.street):
+            support[name.district] = max(support.get(name.district, 0.0), one.strength)
+    return support
+
+
+def _supported(one: _Said, said: list[_Said], districts: dict[str, float]) -> float:
+    """A mention's strength with the district's support or contradiction."""
+    district = one.mention.name.district
+    strength = one.strength
+    adjacent = any(
+        other.turn == one.turn
+        and other.mention.name.level is Level.DISTRICT
+        and other.mention.name.district == district
+        and (
+            0 <= one.mention.start - other.mention.end <= _ADJACENT_CHARS
+            or 0 <= other.mention.start - one.mention.end <= _ADJACENT_CHARS
+        )
+        for other in said
+    )
+    if adjacent:
+        strength += 0.4
+    elif districts.get(district, 0.0) >= _ENOUGH:
+        strength += 0.25
+    against = max((value for other, value in districts.items() if other != district), default=0.0)
+    if against >= 0.7 and districts.get(district, 0.0) < against - 0.2:
+        strength -= 0.25 if one.mention.suffix and one.mention.likeness == 1.0 else 0.45
+    return min(strength, _SURE)
+
+
+def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[_Said], districts: dict[str, float]) -> None:
+    """Communities name themselves beside their street; a long and unique one may even name the street."""
+    communities = [one for one in said if one.mention.name.level is Level.COMMUNITY]
+    for one in sorted(communities, key=lambda o: (-o.strength, -len(o.mention.name.stem))):
+        name = one.mention.name
+        hypothesis = found.get((name.district, name.street))
+        if hypothesis is not None and hypothesis.community is None and (one.strength >= 0.35 or one.mention.suffix):
+            hypothesis.community = name.community
+            hypothesis.strength = min(_SURE, hypothesis.strength + 0.1)
+            hypothesis.said.append(one)
+    anchors = {street for _, street in found}
+    namesakes: dict[tuple[int, int], set[tuple[str, str]]] = {}
+    for one in communities:
+        if not districts or one.mention.name.district in districts:
+            key = (one.turn, one.mention.start)
+            namesakes.setdefault(key, set()).add((one.mention.name.district, one.mention.name.street))
+    for one in communities:
+        name = one.mention.name
+        if name.street in anchors or len(namesakes.get((one.turn, one.mention.start), ())) != 1:
+            continue
+        strength = one.strength
+        if districts.get(name.district, 0.0) >= _ENOUGH:
+            strength += 0.25
+        elif not one.mention.suffix and not one.locative:
+            strength -= 0.2
+        if strength >= _ENOUGH and len(name.stem) >= 3:
+            key2 = (name.district, name.street)
+            hypothesis = found.setdefault(key2, _Hypothesis(*key2, community=name.community))
+            hypothesis.strength = max(hypothesis.strength, min(strength, 0.75))
+            hypothesis.said.append(one)
+
+
+def _details_of(number: int, turn: Turn, said: list[_Said]) -> list[Detail]:
+    anchors = [
+        (one.mention.start, one.mention.end)
+        for one in said
+        if one.turn == number and one.strength >= _ENOUGH and one.mention.name.level is not Level.COMMUNITY
+    ]
+    return find_details(number, turn.text, anchors, asked=turn.asks is Asks.PLACE)
+
+
+def _decide(
+    turns: Sequence[Turn], said: list[_Said], hypotheses: list[_Hypothesis], details: list[Detail]
+) -> Understood[Place]:
+    districts = _district_support(said)
+    likely = [h for h in hypotheses if h.strength >= _ENOUGH]
+    detail = max(details, key=lambda d: d.weight, default=None)
+    spans = [detail.span] if detail else []
+    if likely:
+        return _street_place(turns, said, likely, detail, spans)
+    best = max(districts, key=lambda d: districts[d], default=None)
+    if best is not None and districts[best] >= _ENOUGH:
+        spans += [one.span for one in said if one.mention.name.district == best and one.strength >= _ENOUGH]
+        confidence = min(districts[best], _DISTRICT_ONLY) * heard_confidence(turns, spans)
+        return Understood[Place](
+            value=Place(district=best, detail=detail.text if detail else None),
+            confidence=round(confidence, 2),
+            evidence=evidence_of(turns, spans),
+            alternatives=_alternatives(hypotheses[:3], detail),
+        )
+    if detail:
+        confidence = _DETAIL_ASKED if detail.asked else _DETAIL_ONLY
+        return Understood[Place](
+            value=Place(detail=detail.text),
+            confidence=confidence,
+            evidence=evidence_of(turns, spans),
+            alternatives=_alternatives(hypotheses[:3], detail),
+        )
+    return Understood[Place]()
+
+
+def _street_place(
+    turns: Sequence[Turn], said: list[_Said], likely: list[_Hypothesis], detail: Detail | None, spans: list[Span]
+) -> Understood[Place]:
+    best = likely[0]
+    rivals = [h for h in likely[1:] if h.strength > best.strength - 0.12]
+    namesakes = [h for h in rivals if {o.span for o in h.said} & {o.span for o in best.said}]
+    spans = spans + [one.span for one in best.said]
+    spans += [
+        one.span
+        for one in said
+        if one.mention.name.level in (Level.DISTRICT, Level.EVERYDAY)
+        and one.mention.name.district == best.district
+        and (not one.mention.name.street or one.mention.name.street == best.street)
+        and one.strength >= 0.25
+    ]
+    district: str | None = best.district
+    street: str | None = best.street
+    confidence = best.strength * heard_confidence(turns, spans)
+    if namesakes:
+        district = best.district if all(h.district == best.district for h in namesakes) else None
+        street = best.street if all(h.street == best.street for h in namesakes) else None
+        confidence = min(confidence, _AMBIGUOUS)
+    elif rivals:
+        confidence *= 0.75
+    value = Place(
+        district=district,
+        street=street,
+        community=best.community if not namesakes else None,
+        detail=detail.text if detail else None,
+    )
+    if not any((value.district, value.street, value.detail)):
+        return Understood[Place](alternatives=_alternatives([best, *namesakes], detail))
+    others = ([best] if namesakes else []) + [h for h in likely[1:] if h.strength > _ENOUGH]
+    return Understood[Place](
+        value=value,
+        confidence=round(min(confidence, _SURE), 2),
+        evidence=evidence_of(turns, spans),
+        alternatives=_alternatives(others[:4], detail),
+    )
+
+
+def _alternatives(hypotheses: list[_Hypothesis], detail: Detail | None) -> tuple[Alternative[Place], ...]:
+    return tuple(
+        Alternative[Place](
+            value=Place(
+                district=h.district, street=h.street, community=h.community, detail=detail.text if detail else None
+            ),
+            confidence=round(max(0.0, min(h.strength, _AMBIGUOUS)), 2),
+        )
+        for h in hypotheses
+    )
