@@ -15,7 +15,7 @@ import structlog
 
 from ivr.actions import Piece
 from ivr.errors import CallError
-from ivr.menu import check_prompts
+from ivr.menu import MenuError, check_prompts
 from ivr.menu_states import Text
 from ivr.spoken import SPOKEN_TEXTS, digit_pieces, time_pieces
 from ivr.texts import (
@@ -34,10 +34,11 @@ from ivr.texts import (
     wav_problem,
     write_lock,
 )
+from speech.errors import SpeechError
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["PromptStore", "Rendered", "Speaker", "check", "digit_pieces", "render", "time_pieces"]
+__all__ = ["Problem", "PromptStore", "Rendered", "Speaker", "check", "digit_pieces", "render", "time_pieces"]
 
 QUIET_DBFS = -45.0  # below: silence around the words
 EDGE_MS = 60  # silence kept around a sentence
@@ -56,11 +57,10 @@ class Speaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """One text done: `changed` False when its sound was already right."""
+    """One text that got new sound, and its length."""
 
     name: str
     seconds: float
-    changed: bool
 
 
 class PromptStore:
@@ -118,36 +118,31 @@ def render(
     prompts_dir: Path,
     voice: Speaker,
     only_changed: bool = True,
-    progress: Callable[[Rendered], None] | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> list[Rendered]:
-    """Speak every text of texts.toml whose sound is missing or no longer its own, and note it in audio.lock.toml.
+    """Speak every text of texts.toml whose sound is missing or no longer its own; gives back those, in order.
 
     Writes `zh/<name>.wav` (8 kHz mono 16 bit, trimmed; the voice evens the loudness). The lock is written after every file, so
-    an interrupted run goes on where it stopped. Raises `ValueError` naming the faults when texts.toml is broken, and
-    whatever the voice raises. Sounds whose text is gone are left alone (`check` names them).
+    an interrupted run goes on where it stopped. `progress` gets each name when its sound is there. Raises `MenuError`
+    naming all faults when texts.toml is broken, `SpeechError` when the voice fails (`voice-silent`: it said nothing).
+    Sounds whose text is gone are left alone (`check` names them).
     """
     texts, choice, problems = read_texts(prompts_dir)
-    errors = [str(problem) for problem in problems if problem.severity == "error"]
-    if errors:
-        raise ValueError("texts.toml has to be mended first:\n" + "\n".join(errors))
+    if any(problem.severity == "error" for problem in problems):
+        raise MenuError(problems)
     lock = {name: entry for name, entry in read_lock(prompts_dir).items() if name in texts}
     done = []
     for name, text in texts.items():
-        source = source_digest(text, choice)
-        path = wav_path(prompts_dir, name)
-        entry = lock.get(name)
-        current = entry is not None and entry.source == source and _is(path, entry.audio)
-        if not (only_changed and current) or entry is None:
-            pcm = _speak(voice, text)
-            replace_file(path, _wav(pcm))
-            entry = LockEntry(source, file_digest(path), len(pcm) / SAMPLE_BYTES / SAMPLE_RATE_HZ)
-            lock[name] = entry
-            write_lock(prompts_dir, lock)
-            done.append(Rendered(name, entry.seconds, True))
-        else:
-            done.append(Rendered(name, entry.seconds, False))
+        source, path, entry = source_digest(text, choice), wav_path(prompts_dir, name), lock.get(name)
+        if only_changed and entry is not None and entry.source == source and _is(path, entry.audio):
+            continue
+        pcm = _speak(voice, text)
+        replace_file(path, _wav(pcm))
+        lock[name] = LockEntry(source, file_digest(path), len(pcm) / SAMPLE_BYTES / SAMPLE_RATE_HZ)
+        write_lock(prompts_dir, lock)
+        done.append(Rendered(name, lock[name].seconds))
         if progress is not None:
-            progress(done[-1])
+            progress(name)
     return done
 
 
@@ -161,7 +156,7 @@ def _speak(voice: Speaker, text: Text) -> bytes:
     edge_ms = DIGIT_EDGE_MS if text.name in SPOKEN_TEXTS else EDGE_MS
     samples = _trim(samples, edge_ms)
     if not len(samples):
-        raise ValueError(f"the voice said nothing for {text.name} ({text.spoken})")
+        raise SpeechError("voice-silent", f"the voice said nothing for {text.name} ({text.spoken}); reword it")
     return bytes(np.clip(np.round(samples), -32768, 32767).astype("<i2").tobytes())
 
 
@@ -199,7 +194,3 @@ def _silence(name: str) -> bytes:
     if not milliseconds.isascii() or not milliseconds.isdigit() or int(milliseconds) > MAX_SILENCE_MS:
         raise CallError("prompt-missing", f"{name!r} is no silence of up to {MAX_SILENCE_MS} ms", recoverable=True)
     return bytes(SAMPLE_RATE_HZ * int(milliseconds) // 1000 * SAMPLE_BYTES)
-
-
-# `Problem` is what `check` gives back; re-exported for the command.
-__all__ += ["Problem"]

@@ -13,9 +13,11 @@ import pytest
 
 from ivr.actions import Piece
 from ivr.errors import CallError
+from ivr.menu import MenuError
 from ivr.menu_states import Menu
 from ivr.prompts import PromptStore, Rendered, check, digit_pieces, render, time_pieces
 from ivr.texts import read_lock, read_texts, source_digest
+from speech.errors import SpeechError
 from speech.voice import Voice
 
 SHIPPED = Path(__file__).parents[3] / "prompts"
@@ -42,25 +44,24 @@ HELLO = '[texts.hello]\nzh = "您好"\nen = "Hello"\n'
 BYE = '[texts.bye]\nzh = "再见12345"\nspoken = "再见"\nspeed = 1.5\nen = "Goodbye"\n'
 
 
-def seconds_of(names: list[str]) -> float:
-    lock = read_lock(SHIPPED)
-    return sum(lock[name].seconds for name in names)
+def names(done: list[Rendered]) -> list[str]:
+    return [rendered.name for rendered in done]
 
 
 def test_render_speaks_what_is_new_and_only_what_changed(tmp_path: Path) -> None:
     write_texts(tmp_path, HELLO + BYE)
     voice = ToneVoice()
-    progress: list[Rendered] = []
-    assert [done.changed for done in render(tmp_path, voice, progress=progress.append)] == [True, True]
-    assert [done.name for done in progress] == ["hello", "bye"]
+    progress: list[str] = []
+    assert names(render(tmp_path, voice, progress=progress.append)) == ["hello", "bye"]
+    assert progress == ["hello", "bye"]
     assert voice.said == [("您好", 1.0), ("再见", 1.5)]
-    assert [done.changed for done in render(tmp_path, voice)] == [False, False]
+    assert render(tmp_path, voice) == []
     write_texts(tmp_path, HELLO.replace("您好", "您好啊") + BYE)
-    assert [done.changed for done in render(tmp_path, voice)] == [True, False]
+    assert names(render(tmp_path, voice)) == ["hello"]
     assert len(voice.said) == 3
     (tmp_path / "zh" / "bye.wav").unlink()
-    assert [done.changed for done in render(tmp_path, voice)] == [False, True]
-    assert all(done.changed for done in render(tmp_path, voice, only_changed=False))
+    assert names(render(tmp_path, voice)) == ["bye"]
+    assert names(render(tmp_path, voice, only_changed=False)) == ["hello", "bye"]
 
 
 def test_render_trims_to_the_words_and_writes_telephone_sound(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_render_keeps_a_digest_that_check_compares(tmp_path: Path) -> None:
 
 def test_render_refuses_broken_texts_and_a_voice_without_sound(tmp_path: Path) -> None:
     write_texts(tmp_path, '[texts.hello]\nzh = ""\n')
-    with pytest.raises(ValueError, match="text-empty"):
+    with pytest.raises(MenuError, match="text-empty"):
         render(tmp_path, ToneVoice())
     write_texts(tmp_path, HELLO)
 
@@ -92,7 +93,7 @@ def test_render_refuses_broken_texts_and_a_voice_without_sound(tmp_path: Path) -
         def speak(self, text: str, *, speed: float = 1.0) -> bytes:
             return bytes(16000)
 
-    with pytest.raises(ValueError, match="said nothing for hello"):
+    with pytest.raises(SpeechError, match="voice-silent"):
         render(tmp_path, Mute())
     assert not (tmp_path / "zh").exists()
 
@@ -109,7 +110,7 @@ def test_render_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         render(tmp_path, Dying())
     again = ToneVoice()
-    assert [done.changed for done in render(tmp_path, again)] == [False, True]
+    assert names(render(tmp_path, again)) == ["bye"]
     assert again.said == [("再见", 1.5)]
 
 
@@ -125,8 +126,9 @@ def test_the_bundled_voice_renders_the_shipped_sound(tmp_path: Path) -> None:
 
 
 def test_opening_is_short() -> None:
-    assert seconds_of(["opening"]) <= 9
-    assert all(entry.seconds <= 9 for entry in read_lock(SHIPPED).values())
+    lock = read_lock(SHIPPED)
+    assert lock["opening"].seconds <= 9
+    assert all(entry.seconds <= 9 for entry in lock.values())
 
 
 def test_shipped_sound_is_even_and_unclipped(shipped_menu: Menu) -> None:
