@@ -17,4 +17,3 @@ class SpeechSettings(BaseModel):
         default=None, description="where `hotline model add` keeps models; default <state>/models"
     )
     workers: int = Field(default=0, ge=0, le=64, description="recogniser threads; 0: one a core")
-    voice_speed: float = Field(default=1.0, gt=0.3, lt=3.0, description="1 is the voice's own pace, larger is slower")

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pypinyin import lazy_pinyin
 from pypinyin.contrib.tone_convert import to_finals, to_initials
 
 _BUZZING = {"z": "ii", "c": "ii", "s": "ii", "zh": "iii", "ch": "iii", "sh": "iii", "r": "iii"}
+
+
+@lru_cache(maxsize=8192)
+def plain_syllable(char: str) -> str:
+    """How a character is usually said, without tone; '' for what is no Chinese character."""
+    return lazy_pinyin(char)[0] if "\u4e00" <= char <= "\u9fff" else ""
 
 
 @lru_cache(maxsize=2048)
