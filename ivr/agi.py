@@ -38,7 +38,7 @@ LISTEN_BACKLOG = 1024  # Asterisk gives a connection 2 s; the library's 5 drops 
 CHANNEL_UP = 6
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
-_REPLY = re.compile(r"^(\d{3})(?:[ -](.*))?$", re.DOTALL)
+_REPLY = re.compile(r"^([1-9][0-9]{2})(?:[ -](.*))?$", re.DOTALL)
 _RESULT = re.compile(r"^result=(\S*)(?:\s+(.*))?$", re.DOTALL)
 _VARIABLE_NAME = re.compile(r"^_{0,2}[A-Za-z][A-Za-z0-9_]*(\([A-Za-z0-9_,.-]*\))?$")
 _APPLICATION_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
@@ -265,7 +265,7 @@ class AgiCall(AGI):
     def channel_status(self) -> int | None:
         """Asterisk's channel state (6: up, 4: ringing …); None when the channel is gone."""
         reply = self._ask("CHANNEL STATUS")
-        if isinstance(reply, AgiReply) and reply.result.isdecimal():
+        if isinstance(reply, AgiReply) and reply.result.isascii() and reply.result.isdecimal():
             return int(reply.result)
         return None
 
