@@ -33,13 +33,17 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted(Fact):
-    """`recording_started_at`: when Asterisk began recording.wav; None if unknown."""
+    """`recording_started_at`: when Asterisk began recording.wav; None if unknown.
+
+    `line_call_id`: the line's own name of the call (SIP Call-ID), for those who look for it from that side.
+    """
 
     caller_number: str | None
     called_number: str
     reference: str
     recording_started_at: datetime | None
     channel_name: str = ""
+    line_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,5 +24,6 @@ class IvrSettings(BaseModel):
         default=200, ge=1, description="conversations at once; past it the dialplan takes the caller"
     )
     recover_every_seconds: float = Field(default=60, gt=0)
+    drain_seconds: float = Field(default=5, ge=0, description="at its end, ivr lets running calls go on this long")
     node: int = Field(default=1, ge=1, le=9, description="first digit of this node's reference numbers")
     timezone: str = Field(default="Asia/Shanghai")

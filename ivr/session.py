@@ -1,0 +1,382 @@
+"""One call from its first prompt to its end: carries out what the dialog asks, and tells the journal first.
+
+The dialog decides, the listener hears, the journal keeps, drafting understands, the desk watches; this module only
+brings them together. Whatever fails on our side, the caller hears the apology and goes to a human.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from cases import drafting
+from cases.schema import Asks, ComplaintDraft, Ended, LiveKind, LiveUpdate, Word
+from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
+from ivr.audiosocket import AudioConnection, Rendezvous
+from ivr.dialog import CallContext, DialogEvent, advance, begin
+from ivr.errors import CallError
+from ivr.events import (
+    AlertRaised,
+    AudioConnected,
+    CallEnded,
+    CallerHungUp,
+    CallFailed,
+    CallStarted,
+    Fact,
+    KeyPressed,
+    PromptSaid,
+    PromptStopped,
+    TranscriptFinal,
+    TranscriptPartial,
+    TurnEnd,
+    TurnEnded,
+)
+from ivr.journal import Journal, transcript_of
+from ivr.listen import Heard, Listener
+from ivr.live_fields import fields_shown
+from ivr.menu import Menu
+from ivr.prompts import PromptStore, Speaker
+from ivr.recorder import HeardRecorder
+from speech.errors import SpeechError
+from speech.grammar import match_phrase
+from speech.recognizer import Recognizer
+
+log = structlog.get_logger(__name__)
+
+# Free text is rendered while the caller waits: past this the read-back goes without it.
+RENDER_SECONDS = 6.0
+FIELDS_EVERY_SECONDS = 0.5
+WATCH_MINIMUM = 0.95
+
+
+class LiveSink(Protocol):
+    """The desk's window on the call: never blocks, never raises."""
+
+    def post(self, update: LiveUpdate) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What Asterisk and the node know of a call before a word is said."""
+
+    call_id: str
+    folder: Path
+    reference: str
+    caller_number: str | None
+    called_number: str
+    channel_name: str
+    line_call_id: str
+    recording_started_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every call of a node shares. `renders` bounds the voice's work at once."""
+
+    prompts: PromptStore
+    recognizer: Recognizer
+    voice: Speaker
+    live: LiveSink
+    renders: asyncio.Semaphore
+    timezone: ZoneInfo
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class CallSession:
+    """One call. `begin()` puts it on disk; `converse()` runs it and says how it ended. Neither raises for a caller."""
+
+    def __init__(self, facts: CallFacts, menu: Menu, parts: Parts) -> None:
+        self.facts = facts
+        self._menu = menu
+        self._parts = parts
+        self._journal: Journal | None = None
+        self._recorder: HeardRecorder | None = None
+        self._kept: list[Fact] = []
+        self._partial: TranscriptPartial | None = None
+        self._turn = -1
+        self._step = menu.first
+        self._sequence = 0
+        self._fields_at_seconds = 0.0
+
+    # what is kept and shown
+
+    async def _keep(self, fact: Fact) -> None:
+        """On disk, then in memory, then on the desk."""
+        assert self._journal is not None
+        await self._journal.record(fact)
+        if isinstance(fact, TranscriptPartial):
+            self._partial = fact
+        else:
+            if isinstance(fact, TranscriptFinal | TurnEnded):
+                self._partial = None
+            self._kept.append(fact)
+        self._show(fact)
+
+    def _stamp(self) -> dict[str, Any]:
+        return {"call_id": self.facts.call_id, "at": self._parts.clock()}
+
+    def _show(self, fact: Fact) -> None:
+        match fact:
+            case CallStarted():
+                self._publish(LiveKind.STARTED)
+            case PromptSaid(text=text):
+                self._publish(LiveKind.PROMPT, text)
+            case TranscriptPartial(text=text):
+                self._publish(LiveKind.PARTIAL, text)
+                self._show_fields(every_seconds=FIELDS_EVERY_SECONDS)
+            case TurnEnded(text=text, digits=digits):
+                if text:
+                    self._publish(LiveKind.FINAL, text)
+                if digits:
+                    self._publish(LiveKind.DIGITS, digits)
+                self._show_fields(every_seconds=0)
+            case AlertRaised(kind=kind):
+                self._publish(LiveKind.ALERT, kind.value)
+            case CallEnded(ended=ended):
+                self._publish(LiveKind.ENDED, ended.value)
+            case _:
+                pass
+
+    def _show_fields(self, every_seconds: float) -> None:
+        now = time.monotonic()
+        if now - self._fields_at_seconds < every_seconds:
+            return
+        self._fields_at_seconds = now
+        draft = self._understanding()
+        if draft is not None:
+            self._publish(LiveKind.FIELDS, fields=fields_shown(draft))
+
+    def _publish(self, kind: LiveKind, text: str = "", fields: dict[str, str] | None = None) -> None:
+        self._sequence += 1
+        self._parts.live.post(
+            LiveUpdate(
+                call_id=self.facts.call_id,
+                sequence=self._sequence,
+                at=self._parts.clock(),
+                kind=kind,
+                step=self._step,
+                turn=max(0, self._turn),
+                text=text[:4000],
+                caller_number=self.facts.caller_number,
+                fields=fields or {},
+            )
+        )
+
+    def _understanding(self) -> ComplaintDraft | None:
+        """The draft of everything heard so far; None when drafting itself fails (the call goes on as if empty)."""
+        facts = [*self._kept, *([self._partial] if self._partial else [])]
+        try:
+            return drafting.draft(transcript_of(facts))
+        except Exception:
+            log.exception("drafting_failed", call_id=self.facts.call_id)
+            return None
+
+    # the call
+
+    async def begin(self) -> None:
+        """The call is on disk from here on. CallError `disk-full` or `disk-failed`: nothing can be kept."""
+        facts = self.facts
+        self._journal = Journal(facts.folder)
+        self._recorder = HeardRecorder(facts.folder / "heard.wav")
+        await self._keep(
+            CallStarted(
+                **self._stamp(),
+                caller_number=facts.caller_number,
+                called_number=facts.called_number,
+                reference=facts.reference,
+                recording_started_at=facts.recording_started_at,
+                channel_name=facts.channel_name,
+                line_call_id=facts.line_call_id,
+            )
+        )
+
+    @property
+    def recorder(self) -> HeardRecorder:
+        """The tap that keeps the caller's sound; after `begin`."""
+        assert self._recorder is not None
+        return self._recorder
+
+    async def converse(self, rendezvous: Rendezvous) -> Ended:
+        """Wait for the caller's sound, run the dialog to its end, close the sound."""
+        line: AudioConnection | None = None
+        ended = Ended.INTERRUPTED
+        try:
+            line = await rendezvous.connection()
+            ended = await self._run(line)
+        except CallError as error:
+            ended = await self._fail(line, error.code, error.message)
+        except Exception as error:
+            log.exception("call_crashed", call_id=self.facts.call_id)
+            ended = await self._fail(line, "call-crashed", type(error).__name__)
+        finally:
+            if line is not None:
+                line.close()
+            if self._recorder is not None:
+                await asyncio.to_thread(self._recorder.close)
+            if self._journal is not None:
+                self._journal.close()
+        return ended
+
+    async def _run(self, line: AudioConnection) -> Ended:
+        connected_at = self._parts.clock()
+        started = self.facts.recording_started_at
+        offset_seconds = max(0.0, (connected_at - started).total_seconds() - line.now_seconds) if started else 0.0
+        await self._keep(
+            AudioConnected(
+                call_id=self.facts.call_id, at=connected_at, recording_offset_seconds=round(offset_seconds, 3)
+            )
+        )
+        listener = Listener(line, self._parts.recognizer, offset_seconds=offset_seconds, watcher=self._watched)
+        state, actions = begin(
+            self._menu,
+            CallContext(
+                self.facts.call_id,
+                self.facts.reference,
+                self.facts.caller_number,
+                connected_at.astimezone(self._parts.timezone).timetz().replace(tzinfo=None),
+            ),
+        )
+        while True:
+            event = await self._carry_out(listener, actions)
+            if isinstance(event, Finish):
+                await self._keep(CallEnded(**self._stamp(), ended=event.ended, step=event.step))
+                return event.ended
+            understanding = self._understanding()
+            state, actions = advance(self._menu, state, event, understanding)
+            self._step = state.step
+
+    async def _carry_out(self, listener: Listener, actions: tuple[Action, ...]) -> DialogEvent | Finish:
+        """Do the actions in order; what ends them is the next event, or the Finish."""
+        for position, action in enumerate(actions):
+            match action:
+                case Alarm(kind=kind, text=text):
+                    await self._keep(AlertRaised(**self._stamp(), kind=kind, turn=max(0, self._turn), text=text))
+                case Say():
+                    heard_it = await self._say(listener, action)
+                    last = actions[position + 1 :]
+                    if not heard_it and not (last and last[0] == Finish(Ended.COMPLETED, action.step)):
+                        return await self._hung_up(action.step)
+                case Ask():
+                    event = await self._ask(listener, action)
+                    if event.ended_by is TurnEnd.HANG_UP:
+                        return await self._hung_up(action.step)
+                    return event
+                case Finish():
+                    return action
+        raise CallError("dialog-without-end", "the dialog gave no question and no end")
+
+    async def _hung_up(self, step: str) -> CallerHungUp:
+        fact = CallerHungUp(**self._stamp(), step=step)
+        await self._keep(fact)
+        return fact
+
+    async def _say(self, listener: Listener, action: Say) -> bool:
+        self._turn += 1
+        self._step = action.step
+        await self._prompt_said(action.step, action.pieces, asks=None)
+        return await listener.say(await self._sound(action.pieces), interruptible=action.interruptible)
+
+    async def _ask(self, listener: Listener, ask: Ask) -> TurnEnded:
+        if self._recorder is not None and self._recorder.failed is not None:
+            raise self._recorder.failed
+        self._turn += 1
+        self._step = ask.step
+        sound = await self._sound(ask.pieces)
+        await self._prompt_said(ask.step, ask.pieces, asks=ask)
+        heard: Heard = await listener.hear(ask, sound, _TurnNotes(self))
+        event = TurnEnded(
+            **self._stamp(),
+            turn=self._turn,
+            step=ask.step,
+            asks=ask.asks,
+            prompt=ask.prompt_text,
+            text=heard.text,
+            words=heard.words,
+            digits=heard.digits,
+            ended_by=heard.ended_by,
+            heard_from_seconds=heard.heard_from_seconds,
+            heard_to_seconds=heard.heard_to_seconds,
+        )
+        await self._keep(event)
+        return event
+
+    async def _prompt_said(self, step: str, pieces: tuple[Piece, ...], asks: Ask | None) -> None:
+        text = "".join(piece.text for piece in pieces)
+        await self._keep(
+            PromptSaid(**self._stamp(), turn=self._turn, step=step, asks=asks.asks if asks else Asks.NOTHING, text=text)
+        )
+
+    async def _sound(self, pieces: tuple[Piece, ...]) -> bytes:
+        """The pieces one after the other; a piece that cannot be had is left out and logged, never waited for."""
+        return b"".join([await self._piece(piece) for piece in pieces])
+
+    async def _piece(self, piece: Piece) -> bytes:
+        if piece.name is not None:
+            try:
+                return self._parts.prompts.audio(piece)
+            except CallError as error:
+                log.error("prompt_missing", call_id=self.facts.call_id, name=piece.name, error=error.message)
+                if not piece.text:
+                    return b""
+        try:
+            async with self._parts.renders, asyncio.timeout(RENDER_SECONDS):
+                return await asyncio.to_thread(self._parts.voice.speak, piece.text)
+        except (SpeechError, TimeoutError) as error:
+            log.error("prompt_not_rendered", call_id=self.facts.call_id, error=str(error) or "too slow")
+            return b""
+
+    def _watched(self, text: str, phrases: tuple[str, ...]) -> bool:
+        """Does a partial transcript hold what must not wait for the end of the turn?"""
+        if not phrases:
+            return False
+        if drafting.hears_emergency(text) is not None:
+            return True
+        return match_phrase(text, phrases, minimum=WATCH_MINIMUM) is not None and any(
+            phrase in text for phrase in self._menu.human.watch
+        )
+
+    async def _fail(self, line: AudioConnection | None, code: str, message: str) -> Ended:
+        """Our side failed: say sorry if the caller is still there, and leave the rest to the dialplan and recovery."""
+        log.error("call_failed", call_id=self.facts.call_id, code=code, error=message)
+        try:
+            await self._keep(CallFailed(**self._stamp(), code=code, message=message))
+            await self._keep(CallEnded(**self._stamp(), ended=Ended.INTERRUPTED, step=self._step))
+        except (CallError, AssertionError) as error:
+            log.error("call_failure_not_kept", call_id=self.facts.call_id, error=str(error))
+        if line is not None and line.hang_up is None:
+            try:
+                apology = self._parts.prompts.audio(Piece("", "apology"))
+                await asyncio.wait_for(line.play(apology).finished(), 10.0)
+            except (CallError, TimeoutError) as error:
+                log.error("apology_not_said", call_id=self.facts.call_id, error=str(error))
+        return Ended.INTERRUPTED
+
+
+class _TurnNotes:
+    """What a turn tells while it runs, as facts of its call."""
+
+    def __init__(self, session: CallSession) -> None:
+        self._session = session
+        self._turn = session._turn
+
+    async def key_pressed(self, digit: str) -> None:
+        await self._session._keep(KeyPressed(**self._session._stamp(), turn=self._turn, digit=digit))
+
+    async def prompt_stopped(self, cause: str, after_ms: float) -> None:
+        await self._session._keep(
+            PromptStopped(**self._session._stamp(), turn=self._turn, cause=cause, after_ms=after_ms)
+        )
+
+    async def partial(self, text: str, words: tuple[Word, ...]) -> None:
+        await self._session._keep(TranscriptPartial(**self._session._stamp(), turn=self._turn, text=text, words=words))
+
+    async def final(self, text: str, words: tuple[Word, ...]) -> None:
+        await self._session._keep(TranscriptFinal(**self._session._stamp(), turn=self._turn, text=text, words=words))
