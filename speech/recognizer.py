@@ -23,7 +23,10 @@ class SpokenWord:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """The best words so far of everything fed; the next partial replaces it. `words` may be empty."""
+    """The best words so far of everything fed; the next partial replaces it.
+
+    `words` is empty where an engine would tell them later with times than without (Vosk).
+    """
 
     text: str
     words: tuple[SpokenWord, ...] = ()

@@ -103,15 +103,19 @@ class VoskEngine:
             return
         started = time.monotonic()
         files = check_model(self._model_dir)
+        self.model_rate_hz = files.rate_hz
         try:
             self._model = vosk.Model(str(self._model_dir))
+            probe = self.new_recognizer(None)  # features that do not fit the net only show here
+            probe.AcceptWaveform(bytes(2 * self.model_rate_hz // 2))
+            probe.FinalResult()
         except Exception as error:
+            self._model = None
             raise SpeechError(
                 "speech-model-broken",
                 f"Vosk cannot load {self._model_dir}: fetch it anew (hotline model add …), or choose another model",
             ) from error
         self.supports_grammar = files.supports_grammar
-        self.model_rate_hz = files.rate_hz
         self._closed = False
         for number in range(self._worker_count):
             thread = threading.Thread(target=self._work, name=f"speech-{number}", daemon=True)
@@ -178,8 +182,8 @@ class VoskEngine:
         """Called on a worker: making one takes a moment, with a grammar a long one."""
         arguments = (self._model, float(self.model_rate_hz)) + ((grammar,) if grammar else ())
         recognizer = vosk.KaldiRecognizer(*arguments)
+        # Partials without times: with them Vosk tells each word one to two seconds later.
         recognizer.SetWords(True)
-        recognizer.SetPartialWords(True)
         return recognizer
 
     def schedule(self, stream: VoskStream) -> None:
@@ -361,9 +365,9 @@ class VoskStream:
         if self._resampler is not None:
             sound = self._resampler.resample_chunk(np.frombuffer(sound, "<i2"), last=last).tobytes()
         if sound and self._recognizer.AcceptWaveform(sound):
-            self._words += _words(json.loads(self._recognizer.Result()), "result")
+            self._words += _words(json.loads(self._recognizer.Result()))
         if last:
-            self._words += _words(json.loads(self._recognizer.FinalResult()), "result")
+            self._words += _words(json.loads(self._recognizer.FinalResult()))
         spent = time.monotonic() - started
         self._decode_seconds += spent
         self._engine.count(spent, sum(seconds_of(pcm) for pcm, _ in slices))
@@ -371,12 +375,12 @@ class VoskStream:
     def _tell_partial(self) -> None:
         if self._on_partial is None:
             return
-        words = self._words + _words(json.loads(self._recognizer.PartialResult()), "partial_result")
-        text = join_words([word.text for word in words])
+        newest = json.loads(self._recognizer.PartialResult()).get("partial", "").split()
+        text = join_words([word.text for word in self._words] + [word for word in newest if _is_word(word)])
         if text == self._partial_text:
             return
         self._partial_text = text
-        partial = Partial(text, self._in_caller_time(words))
+        partial = Partial(text)
         with self._lock:
             waiting, self._next_partial = self._next_partial, partial
         if waiting is None:
@@ -419,10 +423,14 @@ class VoskStream:
             log.info("speech_loop_gone", model=self._engine.name)
 
 
-def _words(result: dict[str, Any], key: str) -> list[SpokenWord]:
-    """Vosk's words without its marks for noise and the unknown (`[unk]`, `<UNK>`, `!SIL`)."""
+def _words(result: dict[str, Any]) -> list[SpokenWord]:
     return [
         SpokenWord(word["word"], float(word["start"]), float(word["end"]), min(1.0, max(0.0, float(word["conf"]))))
-        for word in result.get(key, ())
-        if word["word"][0] not in "[<!"
+        for word in result.get("result", ())
+        if _is_word(word["word"])
     ]
+
+
+def _is_word(word: str) -> bool:
+    """Not one of the marks for noise and the unknown: `[unk]`, `<UNK>`, `!SIL`."""
+    return bool(word) and word[0] not in "[<!"
