@@ -84,7 +84,7 @@ started=$SECONDS
 say "installing a real Asterisk into ${prefix#"$PWD"/} (about 100 MB to download, once; half a minute on a fast line)"
 mirror=${HOTLINE_DEBIAN_MIRROR:-}
 if [ -z "$mirror" ]; then
-    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -n 1 || true)
+    mirror=$(apt-get update --print-uris 2>/dev/null | sed -nE "s,^'([^']+/debian)/dists/.*,\\1,p" | head -n 1 || true)
 fi
 [ -n "$mirror" ] || another_way "this machine's apt knows no Debian mirror: name one in HOTLINE_DEBIAN_MIRROR=https://…/debian"
 keyring=
@@ -96,15 +96,15 @@ done
 # An apt of our own beside the machine's: its own lists, its own (empty) record of what is installed. The machine's
 # proxy settings still count.
 part=$prefix/part
-mkdir -p "$part/lists/partial" "$part/archives/partial"
+mkdir -p "$part/lists/partial" "$part/archives/partial" "$part/nothing"
 : >"$part/status"
 printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$part/sources.list"
 own_apt() {
     apt-get -o Dir::State::lists="$part/lists" -o Dir::State::status="$part/status" \
         -o Dir::State::extended_states="$part/extended_states" \
         -o Dir::Cache::archives="$part/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
-        -o Dir::Etc::sourcelist="$part/sources.list" -o Dir::Etc::sourceparts=- \
-        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=- \
+        -o Dir::Etc::sourcelist="$part/sources.list" -o Dir::Etc::sourceparts="$part/nothing" \
+        -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts="$part/nothing" \
         -o APT::Sandbox::User= -o APT::Install-Recommends=false -o APT::Update::Error-Mode=any \
         -o Acquire::Retries=3 -o Debug::NoLocking=1 "$@"
 }
