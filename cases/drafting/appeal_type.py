@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from cases.drafting.category import Classified
 from cases.drafting.evidence import Span, evidence_of, turns_asked
 from cases.drafting.phrases import PhraseIndex, longest_only
 from cases.drafting.pinyin import hear
@@ -15,6 +16,7 @@ from cases.schema import Alternative, AppealType, Asks, Turn, Understood
 _WEIGHTS = {"explicit": 8.0, "strong": 3.0, "words": 1.0, "weak": 0.3}
 _OPENING_CHARS = 40  # what people say first is what they want
 _OPENING_BONUS = 1.3
+_USUAL_WEIGHT = 2.2
 _ENOUGH = 1.6  # halves the confidence of thin evidence
 
 
@@ -35,8 +37,11 @@ def _index() -> PhraseIndex[_Speaks]:
     return PhraseIndex(entries)
 
 
-def appeal_type(turns: Sequence[Turn]) -> Understood[AppealType]:
-    """The type with the most weight of words; what the caller says in so many words (我要投诉) outweighs the rest."""
+def appeal_type(turns: Sequence[Turn], classified: Classified | None = None) -> Understood[AppealType]:
+    """The type with the most weight of words; what the caller says in so many words (我要投诉) outweighs the rest.
+
+    What is told leans towards its usual type (停水 → 求助): the words of the category are then the evidence.
+    """
     weight: dict[AppealType, float] = dict.fromkeys(AppealType, 0.0)
     spans: dict[AppealType, list[tuple[float, Span]]] = {kind: [] for kind in AppealType}
     for number, turn in turns_asked(turns, Asks.NARRATION):
@@ -49,6 +54,10 @@ def appeal_type(turns: Sequence[Turn]) -> Understood[AppealType]:
             bonus = _OPENING_BONUS if found.start < _OPENING_CHARS else 1.0
             weight[speaks.type] += speaks.weight * found.likeness * bonus
             spans[speaks.type].append((speaks.weight, Span(number, found.start, found.end)))
+    if classified and classified.entry and classified.category.evidence:
+        usual = classified.entry.usual
+        weight[usual] += _USUAL_WEIGHT * classified.category.confidence
+        spans[usual] += [(0.5, Span(e.turn, e.start_char, e.end_char)) for e in classified.category.evidence[:2]]
     ranked = sorted((kind for kind in AppealType if weight[kind] > 0), key=lambda kind: -weight[kind])
     if not ranked:
         return Understood[AppealType]()

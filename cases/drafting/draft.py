@@ -6,6 +6,7 @@ from typing import Literal
 
 from cases.drafting.alerts import alerts
 from cases.drafting.appeal_type import appeal_type
+from cases.drafting.category import classify
 from cases.drafting.narrative import narrative
 from cases.drafting.place import place
 from cases.drafting.request import request
@@ -19,7 +20,8 @@ _PLACE_ENOUGH = 0.6
 def draft(transcript: CallTranscript) -> ComplaintDraft:
     """The draft of a call, or of what is known of a live one. Pure and repeatable; never raises for what was said."""
     turns = transcript.turns
-    kind = appeal_type(turns)
+    classified = classify(turns)
+    kind = appeal_type(turns, classified)
     return ComplaintDraft(
         draft_id=transcript.draft_id,
         call_id=transcript.call_id,
@@ -28,6 +30,7 @@ def draft(transcript: CallTranscript) -> ComplaintDraft:
         channel=transcript.channel,
         caller=Caller(number=transcript.caller_number),
         appeal_type=kind,
+        category=classified.category,
         place=place(turns),
         narrative=narrative(turns),
         request=request(turns),

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from cases.drafting.phrases import GAP
 from cases.drafting.pinyin import syllable_of
 from cases.errors import CasesError
+from cases.schema import AppealType
 
 BROKEN = "drafting-table-broken"
 
@@ -94,7 +95,7 @@ class AlertsTable(Table):
 
 
 class TypeEntry(Table):
-    """`explicit`: the caller names the type (我要投诉). `defaults`: shown only when nothing else speaks."""
+    """`explicit`: the caller names the type (我要投诉)."""
 
     explicit: tuple[Phrase, ...] = ()
     strong: tuple[Phrase, ...] = ()
@@ -113,11 +114,15 @@ class TypesTable(Table):
 
 
 class Level3(Words):
-    """`short`: what an operator writes in a subject. `urgent`: nobody may wait a day for it (water, power, gas, heat)."""
+    """`short`: what an operator writes in a subject. `urgent`: nobody may wait a day for it (water, power, gas, heat).
+
+    `usual`: the appeal type of somebody who tells this and does not say what they want.
+    """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=24)]
     short: Short
     urgent: bool = False
+    usual: AppealType = AppealType.COMPLAINT
 
 
 class Level2(Words):
