@@ -1,0 +1,373 @@
+// The draft at the right: a row a field, its sureness as word and shape, edited in place, all by keyboard.
+import { h } from "./dom.js";
+import { t, has, fullTime, shortTime, duration, maskNumber } from "./words.js";
+import { FIELDS, fieldName, valueText } from "./fields.js";
+import { EDITORS } from "./editors.js";
+import { ORIGINAL } from "./outbox.js";
+
+const ALTERNATIVES = 4;
+
+export class DraftForm {
+  #rows = new Map(); // path -> row element
+  #fields = new Map(); // path -> field as the backend shows it, with what was typed since
+  #editing = null; // path
+  #focused = null; // path
+  #view = null;
+  #mine = false;
+
+  /** `on`: light(evidence), edit(path, value), verb(name), wanted() when somebody wants to type in a draft not taken. */
+  constructor({ head, container, actions, categories, on }) {
+    Object.assign(this, { head, container, actions, categories, on });
+    container.addEventListener("focusin", (event) => this.#focus(event.target.closest(".field")?.dataset.path ?? null));
+    container.addEventListener("focusout", (event) => {
+      if (!container.contains(event.relatedTarget)) this.#leave();
+    });
+    container.addEventListener("keydown", (event) => this.#key(event));
+    actions.addEventListener("keydown", (event) => {
+      if (event.key !== "Tab" || !event.shiftKey || event.target !== actions.querySelector("button")) return;
+      event.preventDefault();
+      this.#rows.get(this.#order().at(-1))?.focus();
+    });
+  }
+
+  get draftId() {
+    return this.#view?.draft.draft_id ?? null;
+  }
+  get editable() {
+    return this.#mine;
+  }
+
+  clear(note) {
+    this.#view = null;
+    this.#rows.clear();
+    this.#editing = this.#focused = null;
+    this.head.replaceChildren();
+    this.container.replaceChildren(...(note ? [h("p", { class: "state" }, note)] : []));
+    this.actions.replaceChildren();
+  }
+
+  /** Shows a draft; `mine`: this operator has taken it. Typing that is going on in the same draft goes on. */
+  show(view, { mine, unsaved = {}, refused = {} }) {
+    const same = this.draftId === view.draft.draft_id && this.#mine === mine && this.#rows.size > 0;
+    this.#view = view;
+    this.#mine = mine;
+    for (const field of view.fields) {
+      const typed = field.path in unsaved ? typedState(field, unsaved[field.path]) : {};
+      this.#fields.set(field.path, { ...field, ...typed, problem: refused[field.path] });
+    }
+    this.#showHead();
+    if (same) {
+      for (const { path } of FIELDS) if (path !== this.#editing) this.#fill(path);
+      return;
+    }
+    this.#editing = null;
+    this.#rows.clear();
+    this.container.replaceChildren(...FIELDS.filter(({ path }) => this.#fields.has(path)).map(({ path }) => this.#row(path)));
+    this.container.scrollTop = 0;
+    this.#rove(this.#order()[0]);
+  }
+
+  /** What is understood so far of a call that goes on: `fields` path -> short text. */
+  showLive(call, note) {
+    this.clear();
+    this.head.append(
+      h("p", { class: "draft-line" }, h("strong", {}, t("live.title")), " ", maskNumber(call.caller_number ?? t("draft.no_number"))),
+      ...alertBadges(call.alerts ?? [], () => {}),
+    );
+    this.container.append(
+      ...FIELDS.map(({ path }) => {
+        const text = call.fields?.[path] ?? call.fields?.[path.replace("caller.", "")] ?? "";
+        return h("div", { class: "field" },
+          h("span", { class: "field-name" }, fieldName(path)),
+          h("span", { class: text ? "field-value" : "field-value quiet" }, text ? liveText(path, text) : "…"));
+      }),
+    );
+    this.actions.append(h("p", { class: "state" }, note));
+  }
+
+  /** Focus on the first field to be checked, or the first at all. */
+  focusFirst() {
+    this.#rows.get(this.#order()[0])?.focus();
+  }
+
+  focusField(path) {
+    this.#rows.get(path)?.focus();
+  }
+
+  get focusedEvidence() {
+    return this.#focused ? this.#fields.get(this.#focused)?.evidence ?? [] : [];
+  }
+
+  /** Shows what the backend cannot take, each at its field; with `focus` the first gets it. False: no field is named. */
+  showFaults(errors, { focus }) {
+    const faulty = FIELDS.map(({ path }) => path).filter((path) =>
+      errors.some(({ field = "" }) => field === path || field.startsWith(`${path}.`)));
+    for (const path of faulty) {
+      const { code } = errors.find(({ field = "" }) => field === path || field.startsWith(`${path}.`));
+      this.#fields.get(path).fault = has(`fault.${code}`) ? t(`fault.${code}`) : t("fault.other");
+      if (path !== this.#editing) this.#fill(path);
+      else this.#showFault(path);
+    }
+    if (focus && faulty.length && this.#focused !== faulty[0]) this.#rows.get(faulty[0])?.focus();
+    return faulty.length > 0;
+  }
+
+  /** Takes the alternative with this number (from 1), or with 0 what the machine understood. True if there was one. */
+  take(number) {
+    const field = this.#fields.get(this.#focused);
+    if (!field || !this.#mine || this.#editing) return false;
+    if (number === 0) {
+      if (!field.edited) return false;
+      this.#change(this.#focused, ORIGINAL);
+    } else {
+      const alternative = field.alternatives[number - 1];
+      if (!alternative || number > ALTERNATIVES) return false;
+      this.#change(this.#focused, alternative.value);
+    }
+    this.#fill(this.#focused);
+    return true;
+  }
+
+  edit(path = this.#focused ?? this.#order()[0]) {
+    if (!path || !this.#view) return;
+    if (!this.#mine) {
+      this.on.wanted(path);
+      return;
+    }
+    if (this.#editing === path) return;
+    this.#stopEditing();
+    this.#editing = path;
+    const field = FIELDS.find((one) => one.path === path);
+    const row = this.#rows.get(path);
+    this.editor = EDITORS[field.kind]({
+      field, value: this.#fields.get(path).value, label: fieldName(path), categories: this.categories(),
+      onInput: (value) => this.#change(path, value),
+      onDone: () => this.#rest(path),
+    });
+    row.classList.add("editing");
+    row.querySelector(".field-value").replaceChildren(this.editor.element);
+    this.editor.focus();
+  }
+
+  // ── rows ──
+
+  /** Fields to be checked first, then required ones that are empty, then the rest, each in the order of the page. */
+  #order() {
+    const rank = ({ path }) => {
+      const { sureness, required } = this.#fields.get(path);
+      if (sureness === "check") return 0;
+      return sureness === "empty" && required ? 1 : 2;
+    };
+    return FIELDS.filter(({ path }) => this.#rows.has(path)).map((field) => ({ field, rank: rank(field) }))
+      .sort((a, b) => a.rank - b.rank).map(({ field }) => field.path);
+  }
+
+  #row(path) {
+    const row = h("div", {
+      class: "field", role: "group", tabindex: -1, data: { path },
+      on: {
+        click: (event) => {
+          if (event.target.closest(".alternative, input, select, textarea, .options")) return;
+          if (this.#mine && event.target.closest(".field-value")) this.edit(path);
+          else if (!this.#editing) row.focus();
+        },
+      },
+    },
+      h("span", { class: "field-name" }, fieldName(path)), h("div", { class: "field-value" }),
+      h("span", { class: "sureness" }), h("div", { class: "field-more" }));
+    this.#rows.set(path, row);
+    this.#fill(path);
+    return row;
+  }
+
+  #fill(path) {
+    const row = this.#rows.get(path);
+    if (!row) return;
+    const field = this.#fields.get(path);
+    const text = valueText(path, field.value, { whole: this.#focused === path });
+    row.classList.remove("editing");
+    row.querySelector(".field-value").replaceChildren(
+      text ? h("span", {}, text) : h("span", { class: "quiet" }, t(field.required ? "field.required" : "field.empty")));
+    this.#showSureness(row, field);
+    const chips = this.#mine ? this.#chips(path, field) : [];
+    row.querySelector(".field-more").replaceChildren(...chips);
+    this.#showFault(path);
+    const sureness = t(`sureness.${surenessOf(field)}`);
+    row.setAttribute("aria-label", t("field.label", { name: fieldName(path), value: text || t("field.empty"), sureness }));
+  }
+
+  #showSureness(row, field) {
+    const mark = row.querySelector(".sureness");
+    mark.dataset.sureness = surenessOf(field);
+    mark.textContent = t(`sureness.${surenessOf(field)}`);
+    mark.title = field.edited ? t("field.original", { value: valueText(field.path, field.original) || t("field.empty") })
+      : t("field.confidence", { percent: Math.round(100 * field.confidence) });
+  }
+
+  #showFault(path) {
+    const { fault, problem } = this.#fields.get(path);
+    const row = this.#rows.get(path);
+    row.querySelector(".fault")?.remove();
+    const text = fault ?? (problem ? t("fault.other") : "");
+    row.toggleAttribute("data-faulty", Boolean(text));
+    if (text) row.append(h("span", { class: "fault", role: "alert" }, text));
+  }
+
+  #chips(path, field) {
+    const others = field.alternatives.slice(0, ALTERNATIVES).map((one, index) => ({ number: index + 1, value: one.value }));
+    if (field.edited && valueText(path, field.original)) others.push({ number: 0, value: field.original });
+    return others.map(({ number, value }) =>
+      h("button", {
+        type: "button", class: "alternative", tabindex: -1, "aria-keyshortcuts": number,
+        on: { click: () => { this.#rows.get(path).focus(); this.take(number); } },
+      }, h("kbd", {}, number), " ", valueText(path, value), number === 0 ? ` (${t("field.was")})` : ""));
+  }
+
+  #change(path, value) {
+    const field = this.#fields.get(path);
+    Object.assign(field, typedState(field, value), { problem: null, fault: null });
+    this.#showSureness(this.#rows.get(path), field);
+    this.#showFault(path);
+    this.on.edit(path, value);
+  }
+
+  // ── focus ──
+
+  #rove(path) {
+    for (const [other, row] of this.#rows) row.tabIndex = other === path ? 0 : -1;
+  }
+
+  #focus(path) {
+    if (path === this.#focused) return;
+    const before = this.#focused;
+    this.#focused = path;
+    if (this.#editing && this.#editing !== path) this.#stopEditing();
+    if (before) this.#fill(before);
+    if (!path) return;
+    this.#rove(path);
+    if (this.#editing !== path) this.#fill(path);
+    this.on.light(this.focusedEvidence);
+  }
+
+  #leave() {
+    this.#stopEditing();
+    const before = this.#focused;
+    this.#focused = null;
+    if (before) this.#fill(before);
+    if (this.#view) this.#rove(this.#order()[0]);
+    this.on.light([]);
+  }
+
+  #stopEditing() {
+    const path = this.#editing;
+    this.#editing = null;
+    if (path) this.#fill(path);
+  }
+
+  /** The editor closes, the focus stays on its row; what was typed is already on its way. */
+  #rest(path) {
+    this.#rows.get(path).focus();
+    this.#stopEditing();
+  }
+
+  #key(event) {
+    const path = event.target.closest(".field")?.dataset.path;
+    if (!path || event.isComposing || event.keyCode === 229) return;
+    const editing = this.#editing === path;
+    if (event.key === "Tab") this.#tab(event, path, editing);
+    else if (event.key === "Escape" && editing) {
+      event.preventDefault();
+      event.stopPropagation();
+      this.#rest(path);
+    } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      if (event.target.closest("button")) return;
+      if (!editing) {
+        event.preventDefault();
+        event.stopPropagation();
+        if (!event.repeat) this.edit(path);
+      } else if (event.target.tagName !== "TEXTAREA") {
+        event.preventDefault();
+        event.stopPropagation();
+        this.#rest(path);
+      }
+    } else if (!editing && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
+      event.preventDefault();
+      event.stopPropagation();
+      const paths = [...this.#rows.keys()];
+      const next = paths[paths.indexOf(path) + (event.key === "ArrowDown" ? 1 : -1)];
+      this.#rows.get(next)?.focus();
+    }
+  }
+
+  #tab(event, path, editing) {
+    const step = event.shiftKey ? -1 : 1;
+    if (editing) {
+      const inside = this.editor.parts.indexOf(event.target) + step;
+      if (inside >= 0 && inside < this.editor.parts.length) return; // from part to part the browser's own way
+    }
+    const order = this.#order();
+    const next = order[order.indexOf(path) + step];
+    if (next) {
+      event.preventDefault();
+      this.#rows.get(next).focus();
+    } else if (step > 0) {
+      const button = this.actions.querySelector("button:not(:disabled)");
+      if (button) {
+        event.preventDefault();
+        button.focus();
+      }
+    }
+  }
+
+  // ── head ──
+
+  #showHead() {
+    const { draft, status, case_number: number } = this.#view;
+    const caller = draft.caller.number ? maskNumber(draft.caller.number) : t("draft.no_number");
+    const facts = [
+      h("span", { title: fullTime(draft.received_at) }, t("draft.received", { time: shortTime(draft.received_at) })),
+      h("span", {}, caller),
+      draft.reference ? h("span", {}, t("draft.reference", { reference: draft.reference })) : null,
+      this.#view.recording ? h("span", {}, duration(this.#view.recording.seconds)) : null,
+      draft.complete ? null : h("span", {}, t(`ended.${draft.ended}`)),
+      this.#view.opened ? h("span", {}, t("draft.opened", { who: this.#view.opened.opened_by_name, time: shortTime(this.#view.opened.opened_at) })) : null,
+      draft.caller_agreed === false ? h("span", {}, t("draft.disagreed")) : null,
+    ].filter(Boolean);
+    const badges = alertBadges(draft.alerts, (alert) => this.on.alert(alert));
+    const title = number ? t("draft.case", { number }) : t(`status.${status}`);
+    this.head.replaceChildren(
+      h("div", { class: "draft-title" }, h("h2", {}, title), h("span", { id: "saving", class: "saving", role: "status" })),
+      h("p", { class: "draft-line facts" }, facts),
+      ...(badges.length ? [h("p", { class: "draft-line badges" }, badges)] : []),
+    );
+  }
+
+  saving(state) {
+    const mark = this.head.querySelector("#saving");
+    if (mark) mark.textContent = t(`saving.${state}`);
+  }
+}
+
+const surenessOf = (field) => (field.edited && field.sureness !== "empty" ? "edited" : field.sureness);
+
+const isEmpty = (value) =>
+  value === null || value === undefined || value === "" || (typeof value === "object" && Object.values(value).every(isEmpty));
+
+const SURE_FROM = 0.8; // as the backend has it; its own word replaces this a moment later
+
+/** What typing makes of a field until the backend has answered. */
+function typedState(field, typed) {
+  const edited = typed !== ORIGINAL;
+  const value = edited ? typed : field.original;
+  if (isEmpty(value)) return { value, edited, sureness: "empty" };
+  return { value, edited, sureness: edited || field.confidence >= SURE_FROM ? "sure" : "check" };
+}
+
+const liveText = (path, text) => (path === "caller.callback_number" ? maskNumber(text) : has(`${path}.${text}`) ? t(`${path}.${text}`) : text);
+
+function alertBadges(alerts, onClick) {
+  return alerts.map((alert) => {
+    const kind = alert.kind ?? alert;
+    return h("button", { type: "button", class: "badge", on: { click: () => onClick(alert) } }, t(`alert.${kind}`));
+  });
+}

@@ -1,0 +1,186 @@
+// What was said: turns of machine and caller, words that can be heard, evidence lit.
+import { h } from "./dom.js";
+import { t, duration, maskNumber } from "./words.js";
+
+const DOUBTFUL = 0.5; // a word that the recogniser itself gives less is marked
+
+export class Transcript {
+  #words = []; // {element, start, end, turn, from, to}: in the order of their seconds; from/to in code points
+  #turns = []; // per turn: {pieces: [{element, from, to}], digits: element|null}
+  #heard = null;
+  #lit = [];
+  #liveTurns = 0;
+
+  constructor(container, { onWord }) {
+    this.container = container;
+    container.addEventListener("click", (event) => {
+      const word = this.#words.find((candidate) => candidate.element === event.target.closest(".word"));
+      if (word && !String(getSelection())) onWord(word.start);
+      const clock = event.target.closest("[data-from]");
+      if (clock) onWord(Number(clock.dataset.from));
+    });
+  }
+
+  clear(note = "") {
+    this.#reset();
+    this.container.replaceChildren(...(note ? [h("p", { class: "state" }, note)] : []));
+  }
+
+  show(draft) {
+    this.#reset();
+    const said = draft.turns.some((turn) => turn.text || turn.digits);
+    const rows = draft.turns.flatMap((turn, index) => this.#turn(turn, index, draft));
+    if (!said) rows.push(h("p", { class: "state" }, t("said.not_transcribed")));
+    else if (draft.turns.some((turn) => !turn.final)) rows.push(h("p", { class: "state" }, t("said.partial")));
+    if (draft.hung_up_at_step) rows.push(h("p", { class: "state" }, t("said.hung_up", { step: draft.hung_up_at_step })));
+    this.container.replaceChildren(...rows);
+    this.container.scrollTop = 0;
+    this.#words.sort((a, b) => a.start - b.start);
+  }
+
+  /** A call that is going on: `turns` [{prompt, text, digits, partial}]. Keeps to the end unless the reader scrolled up. */
+  showLive(turns, note) {
+    const atEnd = this.container.scrollHeight - this.container.scrollTop - this.container.clientHeight < 40;
+    if (turns.length < this.#liveTurns) this.#reset();
+    this.#liveTurns = turns.length;
+    this.container.replaceChildren(
+      ...turns.flatMap((turn) => [
+        turn.prompt ? bubble("machine", h("span", {}, turn.prompt)) : null,
+        turn.text ? bubble("caller", h("span", { class: turn.partial ? "partial" : "" }, turn.text)) : null,
+        turn.digits ? bubble("caller", h("span", { class: "keys" }, t("said.keys"), " ", maskNumber(turn.digits))) : null,
+      ]).filter(Boolean),
+      h("p", { class: "state" }, note),
+    );
+    if (atEnd) this.container.scrollTop = this.container.scrollHeight;
+  }
+
+  #reset() {
+    this.#words = [];
+    this.#turns = [];
+    this.#lit = [];
+    this.#heard = null;
+    this.#liveTurns = 0;
+  }
+
+  #turn(turn, index, draft) {
+    const rows = [];
+    const entry = { pieces: [], digits: null, plain: turn.digits };
+    this.#turns[index] = entry;
+    if (turn.prompt) rows.push(bubble("machine", h("span", {}, turn.prompt)));
+    if (turn.text) {
+      const body = h("span", { class: turn.final ? "" : "partial" });
+      if (turn.words.length) this.#appendWords(body, turn, index, entry);
+      else appendPieces(body, turn, index, draft, entry);
+      rows.push(bubble("caller", body, turn.words[0]?.start_seconds ?? turn.heard_from_seconds));
+    }
+    if (turn.digits) {
+      entry.digits = h("span", { class: "number" }, maskNumber(turn.digits));
+      rows.push(bubble("caller", h("span", { class: "keys" }, t("said.keys"), " ", entry.digits), turn.heard_from_seconds));
+    }
+    return rows;
+  }
+
+  #appendWords(body, turn, index, entry) {
+    let at = 0;
+    for (const word of turn.words) {
+      const length = [...word.text].length;
+      const doubtful = word.confidence < DOUBTFUL;
+      const element = h("span", { class: doubtful ? "word doubtful" : "word", title: doubtful ? t("said.doubtful") : null }, word.text);
+      body.append(element);
+      const piece = { element, from: at, to: at + length };
+      entry.pieces.push(piece);
+      this.#words.push({ ...piece, start: word.start_seconds, end: word.end_seconds, turn: index });
+      at += length;
+    }
+  }
+
+  /** Lights the words that a field came from; returns their [from, to] seconds. */
+  light(evidence) {
+    for (const entry of this.#turns) if (entry?.digits) entry.digits.textContent = maskNumber(entry.plain);
+    for (const element of this.#lit) element.classList.remove("lit");
+    this.#lit = [];
+    const spans = [];
+    for (const one of evidence) {
+      const entry = this.#turns[one.turn];
+      if (!entry) continue;
+      if (one.start_char === one.end_char && entry.digits) {
+        entry.digits.textContent = entry.plain; // whoever looks at the number may see it whole
+        this.#lit.push(entry.digits);
+      }
+      for (const piece of entry.pieces) {
+        if (piece.from < one.end_char && piece.to > one.start_char) this.#lit.push(piece.element);
+      }
+      const span = this.#span(one);
+      if (span) spans.push(span);
+    }
+    for (const element of this.#lit) element.classList.add("lit");
+    this.#lit[0]?.closest(".turn").scrollIntoView({ block: "nearest" });
+    return spans;
+  }
+
+  #span(one) {
+    if (one.start_seconds !== null && one.end_seconds !== null) return [one.start_seconds, one.end_seconds];
+    const words = this.#words.filter((word) => word.turn === one.turn && word.from < one.end_char && word.to > one.start_char);
+    return words.length ? [words[0].start, words.at(-1).end] : null;
+  }
+
+  /** Marks the word that is heard at `seconds`. */
+  mark(seconds, playing) {
+    const word = this.#at(seconds);
+    if (word === this.#heard) return;
+    this.#heard?.element.classList.remove("heard");
+    this.#heard = word;
+    if (!word) return;
+    word.element.classList.add("heard");
+    if (playing) word.element.closest(".turn").scrollIntoView({ block: "nearest" });
+  }
+
+  #indexAt(seconds) {
+    let [low, high] = [0, this.#words.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#words[middle].start <= seconds + 0.001) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  #at(seconds) {
+    const word = this.#words[this.#indexAt(seconds)];
+    return word && seconds <= word.end + 0.05 ? word : null;
+  }
+
+  /** Seconds where the next (+1) or the previous (-1) word begins; null when there is none. */
+  neighbour(seconds, step) {
+    const index = this.#indexAt(seconds);
+    // Just into a word, "previous" means the one before; later it means its own beginning, as players do.
+    const own = step < 0 && this.#words[index] && seconds - this.#words[index].start > 0.3;
+    return this.#words[index + (own ? 0 : step)]?.start ?? null;
+  }
+}
+
+function bubble(who, body, seconds = null) {
+  const clock = seconds === null || seconds === undefined
+    ? h("span", { class: "clock" })
+    : h("span", { class: "clock", data: { from: seconds } }, duration(seconds));
+  return h("div", { class: `turn ${who}` }, clock, h("span", { class: "who" }, t(`said.${who}`)), h("div", { class: "words" }, body));
+}
+
+/** Text without word times: cut where evidence begins and ends, so that it can be lit. */
+function appendPieces(body, turn, index, draft, entry) {
+  const characters = [...turn.text];
+  const cuts = new Set([0, characters.length]);
+  for (const one of evidenceOf(draft)) if (one.turn === index) cuts.add(one.start_char).add(one.end_char);
+  const sorted = [...cuts].sort((a, b) => a - b);
+  for (let i = 0; i + 1 < sorted.length; i += 1) {
+    const [from, to] = [sorted[i], sorted[i + 1]];
+    const element = h("span", {}, characters.slice(from, to).join(""));
+    body.append(element);
+    entry.pieces.push({ element, from, to });
+  }
+}
+
+function evidenceOf(draft) {
+  const understood = [...Object.values(draft), ...Object.values(draft.caller ?? {}), ...(draft.alerts ?? [])];
+  return understood.flatMap((one) => (Array.isArray(one?.evidence) ? one.evidence : []));
+}
