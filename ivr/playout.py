@@ -36,7 +36,7 @@ class Timeline:
 
     def place(self, samples: int, now_seconds: float) -> int:
         """The first sample's position of a batch of `samples` read at `now_seconds`; moves on past it."""
-        lag = int(now_seconds * SAMPLE_RATE_HZ) - samples - self.next_sample
+        lag = round(now_seconds * SAMPLE_RATE_HZ) - samples - self.next_sample
         self._least_lag = lag if self._least_lag is None else min(self._least_lag, lag)
         self._window_samples += samples
         skip = 0
