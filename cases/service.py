@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import stamina
 import structlog
+from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases import draft_rows as rows
@@ -70,16 +71,22 @@ def _utc_now() -> datetime:
 
 
 class CasesService:
-    """See the module. `clock` gives aware datetimes; tests hand in their own."""
+    """See the module. `clock` gives aware datetimes; tests hand in their own, and a quicker hasher."""
 
-    def __init__(self, settings: CasesSettings, state_dir: Path, clock: Clock = _utc_now) -> None:
+    def __init__(
+        self,
+        settings: CasesSettings,
+        state_dir: Path,
+        clock: Clock = _utc_now,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock
         self.rules = Rules(undo_seconds=settings.undo_seconds, take_minutes=settings.take_minutes)
         self.zone = ZoneInfo(settings.timezone)
         check_case_number(settings.case_number)
         self.db = Database(settings.database_url or sqlite_url(state_dir / "cases.db"))
-        self.accounts = Accounts(self.db, settings.session_hours)
+        self.accounts = Accounts(self.db, settings.session_hours, hasher)
         self.files = RecordingFiles(settings.recordings_dir or state_dir / "recordings", settings.max_recording_bytes)
         self.fanout = Fanout()
         self.board = LiveBoard()

@@ -24,7 +24,6 @@ SESSION_COOKIE = "hotline_session"
 CSRF_HEADER = "X-CSRF-Token"
 SESSION = web.RequestKey("session", Session)
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-PUBLIC_PAGES = ("/login", "/static/{digest}/{name:.+}")
 _COOKIE_MAX_CHARS = 128
 
 H = TypeVar("H", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
@@ -50,9 +49,6 @@ def lets_in(handler: H, who: Lets) -> H:
 
 
 def who_may(request: web.Request) -> Lets:
-    resource = request.match_info.route.resource
-    if resource is not None and resource.canonical in PUBLIC_PAGES:
-        return Lets.ANYONE
     return _LETS_IN.get(request.match_info.handler, Lets.SESSION)
 
 

@@ -33,6 +33,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+SERVER = "hotline"
 # Codes for what aiohttp refuses by itself.
 _CODES = {
     404: "not-found",
@@ -123,3 +124,4 @@ async def add_security_headers(_request: web.Request, response: web.StreamRespon
     """A signal (on_response_prepare), so that streams and files carry them too. A handler's own header wins."""
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
+    response.headers["Server"] = SERVER  # aiohttp's own names its versions
