@@ -42,6 +42,8 @@ _WAKE_BYTES = BYTES_PER_SECOND // 10
 _SLICE_BYTES = BYTES_PER_SECOND // 2
 _LOAD_WINDOW_SECONDS = 10
 
+_ANYTHING_ELSE = "[unk]"
+
 vosk.SetLogLevel(-1)
 
 
@@ -115,7 +117,8 @@ class VoskEngine:
                 "speech-model-broken",
                 f"Vosk cannot load {self._model_dir}: fetch it anew (hotline model add …), or choose another model",
             ) from error
-        self.supports_grammar = files.supports_grammar
+        # Without a word for "anything else" a grammar would hear one of its answers in whatever is said.
+        self.supports_grammar = files.supports_grammar and self._model.vosk_model_find_word(_ANYTHING_ELSE) >= 0
         self._closed = False
         for number in range(self._worker_count):
             thread = threading.Thread(target=self._work, name=f"speech-{number}", daemon=True)
@@ -162,7 +165,9 @@ class VoskEngine:
         known = [words for phrase in phrases if (words := self._words_of(phrase))]
         if len(known) < len(phrases):
             log.info("speech_phrases_not_in_model", model=self.name, left_out=len(phrases) - len(known))
-        return json.dumps([" ".join(words) for words in known] + ["[unk]"], ensure_ascii=False) if known else None
+        return (
+            json.dumps([" ".join(words) for words in known] + [_ANYTHING_ELSE], ensure_ascii=False) if known else None
+        )
 
     def _words_of(self, phrase: str) -> list[str]:
         """The fewest words of the model that spell the phrase; empty when none do."""
