@@ -94,6 +94,8 @@ class Turn(Wire):
     """One prompt and what was heard. When there are words, `text` is exactly their texts joined without spaces.
 
     `heard_from_seconds`/`heard_to_seconds`: the span of the recording in which the machine listened, if known.
+    `answer`: what the menu took the turn for, by the answer's name: `same` (call me on this number), `confidential`,
+    `yes`, `no`, `unknown` …; empty when the words themselves are the answer.
     `final`: False when the words are the last partial transcript (the call died before the recogniser finished).
     """
 
@@ -103,6 +105,7 @@ class Turn(Wire):
     text: str = ""
     words: tuple[Word, ...] = ()
     digits: str = Field(default="", pattern=r"^[0-9*#A-D]*$", max_length=64)
+    answer: str = Field(default="", max_length=32)
     heard_from_seconds: float | None = None
     heard_to_seconds: float | None = None
     final: bool = True

@@ -194,6 +194,13 @@ def _understood(menu: Menu, at: MenuState, event: TurnEnded, understanding: Comp
     return None if at.asks.value in missing(understanding) else at.next
 
 
+def answer_of(menu: Menu, event: TurnEnded) -> str:
+    """The name of the menu's answer that a turn gave, "" for none: what drafting reads instead of keys and phrases."""
+    at = menu.states.get(event.step)
+    answer = _answer(menu, at, event) if at is not None else None
+    return answer.name if answer is not None else ""
+
+
 def _answer(menu: Menu, at: MenuState, event: TurnEnded) -> Answer | None:
     pressed = event.digits.rstrip(menu.terminator)
     if not pressed and (event.digits or (event.ended_by is TurnEnd.TERMINATOR and not event.text)):

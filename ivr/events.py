@@ -98,7 +98,7 @@ class TranscriptFinal(Fact):
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded(Fact):
-    """A turn is over; what it heard in all (all utterances) and pressed."""
+    """A turn is over; what it heard in all (all utterances) and pressed, and the menu's answer it was taken for."""
 
     turn: int
     step: str
@@ -110,6 +110,7 @@ class TurnEnded(Fact):
     ended_by: TurnEnd
     heard_from_seconds: float | None
     heard_to_seconds: float | None
+    answer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

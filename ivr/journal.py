@@ -241,6 +241,7 @@ class _TurnSoFar:
             text=text,
             words=words,
             digits="".join(d for d in (self.ended.digits if self.ended else self.digits) if d in _DIGITS)[:64],
+            answer=self.ended.answer[:32] if self.ended else "",
             heard_from_seconds=self.ended.heard_from_seconds if self.ended else None,
             heard_to_seconds=self.ended.heard_to_seconds if self.ended else None,
             final=self.ended is not None or self.partial is None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from cases import drafting
 from cases.schema import Asks, ComplaintDraft, Ended, LiveKind, LiveUpdate, Word
 from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
 from ivr.audiosocket import AudioConnection, Rendezvous
-from ivr.dialog import CallContext, DialogEvent, advance, begin
+from ivr.dialog import CallContext, DialogEvent, advance, answer_of, begin
 from ivr.errors import CallError
 from ivr.events import (
     AlertRaised,
@@ -305,6 +305,7 @@ class CallSession:
             heard_from_seconds=heard.heard_from_seconds,
             heard_to_seconds=heard.heard_to_seconds,
         )
+        event = replace(event, answer=answer_of(self._menu, event))
         await self._keep(event)
         return event
 
