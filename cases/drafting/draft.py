@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from cases.drafting.alerts import alerts
 from cases.drafting.appeal_type import appeal_type
+from cases.drafting.caller_name import caller_name
 from cases.drafting.category import classify
+from cases.drafting.contact import callback_number, confidential
 from cases.drafting.narrative import narrative
+from cases.drafting.occurred import occurred
 from cases.drafting.place import place
 from cases.drafting.request import request
+from cases.drafting.subject import subject
 from cases.drafting.urgency import urgency
-from cases.schema import Asks, Caller, CallTranscript, ComplaintDraft, Ended
+from cases.schema import Asks, Caller, CallTranscript, ComplaintDraft, Ended, Turn
 
 Missing = Literal["place", "contact"]
 _PLACE_ENOUGH = 0.6
@@ -22,16 +27,24 @@ def draft(transcript: CallTranscript) -> ComplaintDraft:
     turns = transcript.turns
     classified = classify(turns)
     kind = appeal_type(turns, classified)
+    where = place(turns)
     return ComplaintDraft(
         draft_id=transcript.draft_id,
         call_id=transcript.call_id,
         reference=transcript.reference,
         received_at=transcript.received_at,
         channel=transcript.channel,
-        caller=Caller(number=transcript.caller_number),
+        caller=Caller(
+            number=transcript.caller_number,
+            name=caller_name(turns),
+            callback_number=callback_number(turns, transcript.caller_number),
+            confidential=confidential(turns),
+        ),
         appeal_type=kind,
         category=classified.category,
-        place=place(turns),
+        place=where,
+        occurred=occurred(turns, transcript.received_at),
+        subject=subject(turns, where, classified, kind),
         narrative=narrative(turns),
         request=request(turns),
         urgency=urgency(turns, kind.value),
@@ -41,7 +54,14 @@ def draft(transcript: CallTranscript) -> ComplaintDraft:
         ended=transcript.ended,
         complete=transcript.ended is Ended.COMPLETED,
         hung_up_at_step=transcript.hung_up_at_step,
+        caller_agreed=_agreed(turns),
     )
+
+
+def _agreed(turns: Sequence[Turn]) -> bool | None:
+    """The last answer to the read-back; None when it was not asked or not answered."""
+    answers = [turn.answer for turn in turns if turn.asks is Asks.CONFIRMATION and turn.answer in ("yes", "no")]
+    return answers[-1] == "yes" if answers else None
 
 
 def missing(draft: ComplaintDraft) -> tuple[Missing, ...]:
