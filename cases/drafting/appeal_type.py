@@ -17,7 +17,7 @@ _WEIGHTS = {"explicit": 8.0, "strong": 3.0, "words": 1.0, "weak": 0.3}
 _OPENING_CHARS = 40  # what people say first is what they want
 _OPENING_BONUS = 1.3
 _USUAL_WEIGHT = 2.2
-_ENOUGH = 1.6  # halves the confidence of thin evidence
+_ENOUGH = 1.2  # halves the confidence of thin evidence
 
 
 @dataclass(frozen=True, slots=True)

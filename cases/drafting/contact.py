@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -174,7 +175,7 @@ def _national(digits: str) -> str:
 def _joined(text: str, runs: list[_Digits]) -> list[_Digits]:
     """Runs, and neighbours joined over a hesitation when together they make a number; after 不对 anew."""
     found = list(runs)
-    for first, second in zip(runs, runs[1:], strict=False):
+    for first, second in itertools.pairwise(runs):
         between = text[first.end : second.start]
         if len(between) <= _BETWEEN_PARTS_CHARS and not _WRONG.search(between):
             joined = _Digits(first.digits + second.digits, first.start, second.end)
@@ -186,11 +187,15 @@ def _joined(text: str, runs: list[_Digits]) -> list[_Digits]:
 def _this_one(number: int, turn: Turn, caller_number: str | None, *, contact: bool) -> list[tuple[float, str, Span]]:
     """就用这个号: the number of the line. In the narration only when it cannot be about another phone."""
     digits = re.sub(r"[^0-9]", "", caller_number or "")
-    if not digits or not turn.text:
+    if not digits:
         return []
+    table = contact_table()
+    if contact and turn.digits in table.keys_this_number:
+        return [(0.95, digits, Span(number, 0, 0))]
+    if contact and turn.text in table.yes:
+        return [(0.9, digits, Span(number, 0, len(turn.text)))]
     for found in _indexes()["this_number"].find(hear(turn.text)):
-        before = turn.text[max(0, found.start - 3) : found.start]
-        if before.endswith(("不要", "别", "不用", "不能", "不是", "不", "别打", "不要打")):
+        if turn.text[: found.start].endswith(table.refusals):
             continue
         if not contact and not found.phrase.startswith(("就", "打这个", "用这个", "本机")):
             continue

@@ -13,10 +13,10 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from cases.drafting.evidence import Span, evidence_of, turns_asked
-from cases.drafting.numerals import number_of
+from cases.drafting.numerals import NUMERAL_CHARS, number_of
 from cases.drafting.phrases import PhraseIndex
 from cases.drafting.pinyin import hear
-from cases.schema import Alternative, Asks, Occurred, Turn, Understood
+from cases.schema import Alternative, AppealType, Asks, Occurred, Turn, Understood
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 
@@ -47,11 +47,12 @@ _AGO = re.compile(
     rf"(?P<unit>分钟|小时|钟头|天|礼拜|星期|周|月|年)(?:多)?(?:以前|之前|前)(?P<ongoing>{_SINCE})?"
 )
 _LASTING = re.compile(
-    rf"(?P<before>已经|都|停了|坏了|欠了|排了|等了|拖了|漏了|响了|闹了|有|了|快|将近|差不多)?(?P<number>{_N}+|半)(?P<more>多|来)?个?(?P<half>半)?(?P<more2>多)?"
-    r"(?P<unit>小时|钟头|天|礼拜|星期|周|月|年)(?P<more3>多)?(?P<after>了|没|都|也|不|还|一直|以来|到现在)?"
+    rf"(?P<told>(?<=停了)|(?<=坏了)|(?<=欠了)|(?<=排了)|(?<=等了)|(?<=拖了)|(?<=漏了)|(?<=响了)|(?<=闹了)|(?<=都)|(?<=已经)|(?<=快)|(?<=将近)|(?<=[没停坏]))?"
+    rf"(?P<number>{_N}+|半)(?P<more>多|来)?个?(?P<half>半)?(?P<more2>多)?(?P<unit>小时|钟头|天|礼拜|星期|周|月|年)(?P<more3>多)?"
+    r"(?P<after>了|以来|到现在|(?=没|都|也|不|还|一直))?"
 )
 _VAGUE = re.compile(
-    r"(?:已经|都|有)?(?:好几|几|两三|三四|三五|五六|好多|很多|许多)(?:个)?(?:多)?(?:小时|天|宿|礼拜|星期|周|个月|月|年)(?:了|没|都|也|还)?"
+    r"(?:已经)?(?:好几|几|两三|三四|三五|五六|好多|很多|许多)(?:个)?(?:多)?(?:小时|天|宿|礼拜|星期|周|个月|月|年)(?:了)?"
 )
 _RECURRING = re.compile(
     rf"(?:每天|天天|每晚|每周|每个礼拜|每个星期|每到|一到|每年|每次|隔三差五|三天两头|整天|整夜|成天|成宿|周末|节假日|经常|长期|常年|一直)(?:都|的)?(?P<part>{_PART})?(?P<clock>{_CLOCK})?(?:到{_PART}?{_CLOCK})?"
@@ -63,6 +64,8 @@ _ABOUT_THE_CALL = re.compile(
     r"^.{0,4}?(?:打过|打了|反映过|反映了|投诉过|投诉了|打电话|来电话|报修|找过|给你们|我想|我要|想问|咨询|我来|就打|就反映|我就)"
 )
 _STILL = re.compile(r"到现在|至今|一直|还没|还在|还是|仍然|没人管|没人修|没修|没给|没来|不来|都没|也没|又")
+
+_DATED = 2.4
 
 _DAYS = {"大前天": 3, "前天": 2, "前儿": 2, "前": 2, "昨天": 1, "昨儿个": 1, "昨儿": 1, "昨日": 1, "昨": 1}
 _PART_HOURS = {
@@ -80,25 +83,7 @@ _AFTERNOON = {"下午", "傍晚", "晚上", "晚"}
 _NIGHT = {"夜里", "夜间", "半夜", "深夜", "大半夜", "夜"}
 _WEEKDAYS = {char: number for number, char in enumerate("一二三四五六")} | {"日": 6, "天": 6}
 _UNIT_DAYS = {"天": 1, "礼拜": 7, "星期": 7, "周": 7}
-_OFTEN_MISHEARD = (
-    *("昨天", "前天", "今天", "昨晚", "礼拜", "星期", "上周", "早上", "上午", "下午", "晚上", "夜里", "半夜"),
-    *(
-        "凌晨",
-        "中午",
-        "每天",
-        "天天",
-        "开始",
-        "以前",
-        "一直",
-        "刚才",
-        "小时",
-        "号楼",
-        "单元",
-        "上个月",
-        "去年",
-        "上个星期",
-    ),
-)
+_OFTEN_MISHEARD = ["昨天", "前天", "今天", "昨晚", "礼拜", "星期", "上周", "早上", "上午", "下午", "晚上", "夜里", "半夜", "凌晨", "中午", "每天", "天天", "开始", "以前", "一直", "刚才", "小时", "号楼", "单元", "上个月", "去年", "上个星期"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +98,27 @@ class _When:
 
 @lru_cache(maxsize=1)
 def _index() -> PhraseIndex[None]:
-    return PhraseIndex((word, None) for word in _OFTEN_MISHEARD)
+    return PhraseIndex(((word, None) for word in _OFTEN_MISHEARD), floor=_nearly_written)
 
 
-def occurred(turns: Sequence[Turn], received_at: datetime) -> Understood[Occurred]:
-    """The most telling time expression of the narration; others as alternatives. `received_at` is timezone-aware."""
+def _nearly_written(length: int) -> float:
+    """All characters but one are the very ones, and that one is the same syllable."""
+    return 1 - 0.26 / length
+
+
+def occurred(turns: Sequence[Turn], received_at: datetime, appeal: AppealType | None = None) -> Understood[Occurred]:
+    """The most telling time expression of the narration; others as alternatives. `received_at` is timezone-aware.
+
+    Who asks or suggests tells no event: there only an expression with a date counts.
+    """
     now = received_at.astimezone(BEIJING)
     found = [
         (when, number, turn.text[when.start_char : when.end_char])
         for number, turn in turns_asked(turns, Asks.NARRATION)
         for when in _expressions(turn.text, now)
     ]
+    if appeal in (AppealType.ENQUIRY, AppealType.SUGGESTION):
+        found = [one for one in found if one[0].start is not None and one[0].rank >= _DATED]
     if not found:
         return Understood[Occurred]()
     found.sort(key=lambda one: (-one[0].rank, one[1], one[0].start_char))
@@ -178,7 +173,8 @@ def _as_meant(text: str) -> str:
     """The text with misheard time words written as they sound (作天 → 昨天), of the same length."""
     chars = list(text)
     for found in _index().find(hear(text)):
-        if not found.exact:
+        # 早上五点 must not become 早上午点, nor 三个月 上个月
+        if not found.exact and not any(char in NUMERAL_CHARS for char in text[found.start : found.end]):
             chars[found.start : found.end] = found.phrase
     return "".join(chars)
 
@@ -193,6 +189,8 @@ def _read_day(match: re.Match[str], now: datetime, still: bool) -> _When | None:
     if span is None:
         return None
     start, end = span
+    if match["only_year"] == "今年" and not match["year_part"]:
+        return None
     rank = 3.0 if match["day"] or match["date"] or match["weekday"] or match["month_day"] else 2.2
     if match["only_year"] and not match["year_part"]:
         rank = 1.2
@@ -334,7 +332,7 @@ def _read_ago(match: re.Match[str], now: datetime, still: bool) -> _When | None:
 
 
 def _read_lasting(match: re.Match[str], now: datetime, still: bool) -> _When | None:
-    if not (match["after"] or (match["before"] and match["before"] != "有")):
+    if match["after"] is None and match["told"] is None:
         return None
     if match["unit"] == "月" and "个" not in match.group() and match["number"] != "半":
         return None  # 三月 is March

@@ -69,11 +69,11 @@ def place(turns: Sequence[Turn]) -> Understood[Place]:
     asked = turns_asked(turns, Asks.PLACE)
     told = turns_asked(turns, Asks.NARRATION, Asks.PLACE)
     said = [one for number, turn in told for one in _mentions(number, turn)]
-    details = [detail for number, turn in told for detail in _details_of(number, turn, said)]
     if asked and any(one.asked and one.strength >= _ENOUGH for one in said):
         districts = {one.mention.name.district for one in said if one.asked and one.strength >= _ENOUGH}
         said = [one for one in said if one.asked or one.mention.name.district in districts]
     hypotheses = _hypotheses(said)
+    details = [detail for number, turn in told for detail in _details_of(number, turn, said, hypotheses)]
     return _decide(turns, said, hypotheses, details)
 
 
@@ -205,7 +205,16 @@ def _supported(one: _Said, said: list[_Said], districts: dict[str, float]) -> fl
 
 def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[_Said], districts: dict[str, float]) -> None:
     """Communities name themselves beside their street; a long and unique one may even name the street."""
-    communities = [one for one in said if one.mention.name.level is Level.COMMUNITY]
+    streets = {one.span for one in said if one.mention.name.level in (Level.STREET, Level.EVERYDAY)}
+    streets |= {Span(one.turn, one.mention.start, one.mention.stem_end) for one in said if one.span in streets}
+    communities = [
+        one
+        for one in said
+        if one.mention.name.level is Level.COMMUNITY
+        # 六里桥 is the street, unless 六里桥社区 was said
+        and (one.mention.suffix or one.span not in streets)
+        and not (one.mention.suffix and one.span in streets)
+    ]
     for one in sorted(communities, key=lambda o: (-o.strength, -len(o.mention.name.stem))):
         name = one.mention.name
         hypothesis = found.get((name.district, name.street))
@@ -235,11 +244,12 @@ def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[_Said
             hypothesis.said.append(one)
 
 
-def _details_of(number: int, turn: Turn, said: list[_Said]) -> list[Detail]:
+def _details_of(number: int, turn: Turn, said: list[_Said], hypotheses: list[_Hypothesis]) -> list[Detail]:
+    supported = [one for h in hypotheses if h.strength >= _ENOUGH for one in h.said]
     anchors = [
         (one.mention.start, one.mention.end)
-        for one in said
-        if one.turn == number and one.strength >= _ENOUGH and one.mention.name.level is not Level.COMMUNITY
+        for one in [*(one for one in said if one.strength >= _ENOUGH), *supported]
+        if one.turn == number and one.mention.name.level is not Level.COMMUNITY
     ]
     return find_details(number, turn.text, anchors, asked=turn.asks is Asks.PLACE)
 

@@ -10,7 +10,7 @@ from cases.drafting.narrative import cleaned
 from cases.drafting.phrases import PhraseIndex, exact_floor, usual_floor
 from cases.drafting.pinyin import hear
 from cases.drafting.tables import speech_table
-from cases.schema import Asks, Turn, Understood
+from cases.schema import Asks, Place, Turn, Understood
 
 _LONGEST_CHARS = 60
 _SHORTEST_CHARS = 4
@@ -26,8 +26,11 @@ def _indexes() -> tuple[PhraseIndex[None], PhraseIndex[None]]:
     )
 
 
-def request(turns: Sequence[Turn]) -> Understood[str]:
-    """The last wish of each narration turn, from its first wish-word to where the thought ends."""
+def request(turns: Sequence[Turn], place: Understood[Place] | None = None) -> Understood[str]:
+    """The last wish of each narration turn, from its first wish-word to where the thought ends.
+
+    A place said at the very end of the turn is no part of the wish.
+    """
     opens, ends = _indexes()
     spans: list[Span] = []
     said: list[str] = []
@@ -39,6 +42,7 @@ def request(turns: Sequence[Turn]) -> Understood[str]:
             continue
         start = _start_of_last_wish([one.start for one in found])
         stops = [one.start for one in ends.find(heard) if one.start >= start + _SHORTEST_CHARS]
+        stops += _trailing_place(number, turn, place, start + _SHORTEST_CHARS)
         end = min([*stops, len(turn.text), start + _LONGEST_CHARS])
         value = cleaned(turn.text[start:end])
         if len(value) < _SHORTEST_CHARS:
@@ -50,6 +54,15 @@ def request(turns: Sequence[Turn]) -> Understood[str]:
         return Understood[str]()
     confidence = 0.82 if strong and all(len(one) < _LONGEST_CHARS for one in said) else 0.6
     return Understood[str](value="；".join(said), confidence=confidence, evidence=evidence_of(turns, spans))
+
+
+def _trailing_place(number: int, turn: Turn, place: Understood[Place] | None, least: int) -> list[int]:
+    """Where the place begins that ends the turn."""
+    edge = len(turn.text)
+    for evidence in reversed(place.evidence if place else ()):
+        if evidence.turn == number and edge - evidence.end_char <= 2 and evidence.start_char >= least:
+            edge = evidence.start_char
+    return [edge]
 
 
 def _start_of_last_wish(starts: list[int]) -> int:

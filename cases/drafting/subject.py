@@ -31,11 +31,11 @@ def subject(
     if not classified.category.evidence:
         return _excerpt(turns)
     where = short_place(place.value) if place.value else ""
-    what = _what(classified, appeal.value)
+    verb, what = _what(classified, appeal.value)
     evidence = [*classified.category.evidence, *(place.evidence if where else ())]
     confidence = min(classified.category.confidence, place.confidence if where else 1.0)
     return Understood[str](
-        value=(where + what)[:SUBJECT_MAX_CHARS],
+        value=(verb + where + what)[:SUBJECT_MAX_CHARS],
         confidence=round(confidence, 2),
         evidence=evidence_of(turns, map(_span, evidence)),
     )
@@ -57,12 +57,13 @@ def short_place(place: Place) -> str:
     return district + street + detail
 
 
-def _what(classified: Classified, appeal: AppealType | None) -> str:
-    short = classified.short
+def _what(classified: Classified, appeal: AppealType | None) -> tuple[str, str]:
+    """What an operator puts before the place, and what behind it."""
     verb = _VERB.get(appeal, "") if appeal else ""
-    if appeal is AppealType.PRAISE:
-        return "表扬工作人员" if short.startswith("表扬") else f"表扬({short})"
-    return short if verb and short.startswith(verb) else verb + short
+    short = classified.short
+    if appeal is AppealType.PRAISE and short.startswith("表扬"):
+        return verb, "工作人员"
+    return ("", short) if short.startswith(verb) and verb else (verb, short)
 
 
 def _excerpt(turns: Sequence[Turn]) -> Understood[str]:

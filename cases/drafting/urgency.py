@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+from cases.drafting.category import Classified
 from cases.drafting.emergency import hears_emergency
 from cases.drafting.evidence import Span, evidence_of, turns_asked
 from cases.drafting.phrases import PhraseIndex, exact_floor, longest_only
@@ -23,8 +24,13 @@ def _indexes() -> tuple[PhraseIndex[Urgency], PhraseIndex[None]]:
     return PhraseIndex(entries), PhraseIndex(((phrase, None) for phrase in table.not_urgent), floor=exact_floor)
 
 
-def urgency(turns: Sequence[Turn], appeal: AppealType | None) -> Understood[Urgency]:
-    """Empty reads as routine: nothing urgent was said. Enquiries, suggestions and praise are urgent only in danger."""
+def urgency(
+    turns: Sequence[Turn], appeal: AppealType | None, classified: Classified | None = None
+) -> Understood[Urgency]:
+    """Empty reads as routine: nothing urgent was said. Enquiries, suggestions and praise are urgent only in danger.
+
+    A category that may not wait (停气) is urgent too; its words are the evidence.
+    """
     spans: dict[Urgency, list[Span]] = {Urgency.EMERGENCY: [], Urgency.URGENT: []}
     told_now = False
     calm = appeal in _CALM_TYPES
@@ -38,6 +44,8 @@ def urgency(turns: Sequence[Turn], appeal: AppealType | None) -> Understood[Urge
         calm = calm or bool(takes_back.find(heard))
         for found in longest_only(index.find(heard)):
             spans[found.payload].append(Span(number, found.start, found.end))
+    if classified and classified.entry and classified.entry.urgent and not spans[Urgency.URGENT]:
+        spans[Urgency.URGENT] = [Span(e.turn, e.start_char, e.end_char) for e in classified.category.evidence]
     if calm and not told_now:
         return Understood[Urgency]()
     for level in (Urgency.EMERGENCY, Urgency.URGENT):
