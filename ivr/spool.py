@@ -509,6 +509,9 @@ class Spool:
         if draft is None:  # damaged: made again, with the same id
             log.error("spool_draft_damaged", call_id=folder.call_id)
             draft = await self._draft(folder)
+        elif folder.state is FolderState.DRAFTED and not any(isinstance(fact, DraftReady) for fact in folder.facts):
+            # killed between the two: the fact is made good
+            await self._record(folder.path, DraftReady(folder.call_id, datetime.now(UTC), str(draft.draft_id)))
         receipt = await self._backend.deliver_draft(draft)
         self._failures, self._away_until_seconds = 0, 0.0
         DRAFTS_DELIVERED.labels(str(receipt.created).lower()).inc()
