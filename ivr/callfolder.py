@@ -132,10 +132,15 @@ def began_at(path: Path) -> float:
     return 0.0
 
 
-def has_sound(path: Path) -> bool:
+def size_bytes(path: Path) -> int:
+    """0 when there is no such file."""
     with contextlib.suppress(OSError):
-        return path.stat().st_size > WAV_HEADER_BYTES
-    return False
+        return path.stat().st_size
+    return 0
+
+
+def has_sound(path: Path) -> bool:
+    return size_bytes(path) > WAV_HEADER_BYTES
 
 
 def quiet_seconds(path: Path, now_epoch_seconds: float | None = None) -> float:

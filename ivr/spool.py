@@ -416,6 +416,9 @@ class Spool:
     async def _adopt(self, path: Path) -> None:
         """Sound without a journal: recognise it and write the journal that the call should have had."""
         message, heard = path / callfolder.MESSAGE, path / callfolder.HEARD
+        if await asyncio.to_thread(callfolder.size_bytes, path / callfolder.JOURNAL_NAME):
+            await asyncio.to_thread(callfolder.quarantine_journal, path)
+            QUARANTINED.inc()
         is_message = callfolder.has_sound(message)
         sound = message if is_message else heard
         step = callfolder.LEAVE_MESSAGE_STEP if is_message else callfolder.RECOVERED_STEP
