@@ -12,7 +12,6 @@ from collections.abc import Callable
 _DIGITS = "零一二三四五六七八九"
 _TELEPHONE = "零幺二三四五六七八九"
 _UNITS = ("", "十", "百", "千")
-_GROUPS = ("", "万", "亿", "兆")
 # Measure words before which 2 is 两, and which make a number a count.
 _COUNTED = "个位次天年小时分钟点户家人件辆条层遍名块元周星期张只本台棵间套栋米吨斤公"
 _LETTERS = dict(
@@ -56,26 +55,33 @@ _SYMBOLS = {"℃": "度", "°C": "度", "°": "度", "㎡": "平方米", "m²": 
 
 
 def count_in_words(digits: str) -> str:
-    """'235' → 二百三十五, '10' → 十, '20005' → 两万零五; more than 16 digits are said one by one."""
+    """'235' → 两百三十五, '10' → 十, '20005' → 两万零五; more than 16 digits are said one by one."""
     digits = digits.lstrip("0") or "0"
+    if len(digits) > 16:
+        return digits_in_words(digits)
     if digits == "0":
         return "零"
-    if len(digits) > 4 * len(_GROUPS):
-        return digits_in_words(digits)
-    words, gap = "", False
-    for at, digit in enumerate(digits):
-        place = len(digits) - 1 - at
-        if digit == "0":
-            gap = True
-        else:
-            words += ("零" if gap and words else "") + _DIGITS[int(digit)] + _UNITS[place % 4]
-            gap = False
-        if place % 4 == 0 and place and any(d != "0" for d in digits[max(0, at - 3) : at + 1]):
-            words += _GROUPS[place // 4]
+    words = _grouped(digits)
     words = words.removeprefix("一") if words.startswith("一十") else words
-    return re.sub(
-        "二(?=[百千万亿])(?!十)", lambda m: "两" if m.string[m.start() - 1 : m.start()] not in ("十",) else "二", words
-    )
+    return re.sub("(?<!十)二(?=[百千万亿])", "两", words)
+
+
+def _grouped(digits: str) -> str:
+    """By 亿, then 万, then within; a 零 where places are left out between what is said."""
+    digits = digits.lstrip("0")
+    for mark, places in (("亿", 8), ("万", 4)):
+        if len(digits) > places:
+            low = digits[-places:]
+            gap = "零" if low[0] == "0" and low.strip("0") else ""
+            return _grouped(digits[:-places]) + mark + gap + _grouped(low)
+    words, gap = "", ""
+    for place, digit in zip(range(len(digits) - 1, -1, -1), digits, strict=True):
+        if digit == "0":
+            gap = "零"
+        else:
+            words += gap + _DIGITS[int(digit)] + _UNITS[place]
+            gap = ""
+    return words
 
 
 def digits_in_words(digits: str, *, telephone: bool = False) -> str:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import struct
+import tempfile
 import wave
 from pathlib import Path
 
@@ -154,13 +156,9 @@ def test_a_missing_file_and_a_folder_say_so(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_give_sound_or_a_speech_error(content: bytes) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.wav"
         path.write_bytes(b"RIFF" + content[:4] + b"WAVE" + content[4:])
         repair_wav(path)
-        try:
-            read_telephone(path)
-        except SpeechError as error:
-            assert error.code in ("audio-unreadable", "audio-empty")
+        with contextlib.suppress(SpeechError):  # anything else is a fault of ours
+            assert len(read_telephone(path)) % 2 == 0
