@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -80,7 +80,7 @@ class Database:
             else:
                 options |= {"pool_pre_ping": True, "pool_size": 10}
             self.engine: AsyncEngine = create_async_engine(self.url, **options)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError, ValueError) as error:
+        except (ArgumentError, InvalidRequestError, ImportError, ValueError) as error:
             raise CasesError(
                 "database-url",
                 f"cases.database_url cannot be used ({error}); say sqlite+aiosqlite:///FILE or "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from cases.web.auth import Lets
 from cases.web.keys import SERVICE
 from cases.web.openapi import Route, document, json_response
 
-DOCUMENT = web.AppKey("openapi_document", str)
+DOCUMENT: web.AppKey[Callable[[], str]] = web.AppKey("openapi_document")
 
 
 async def get_draft_schema(_request: web.Request) -> web.Response:
@@ -24,7 +25,7 @@ async def get_draft_schema(_request: web.Request) -> web.Response:
 
 
 async def get_openapi(request: web.Request) -> web.Response:
-    return web.Response(text=request.app[DOCUMENT], content_type="application/json")
+    return web.Response(text=request.app[DOCUMENT](), content_type="application/json")
 
 
 async def get_health(request: web.Request) -> web.Response:

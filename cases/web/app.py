@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from pathlib import Path
 
 import structlog
@@ -40,6 +41,12 @@ ROUTES = (
 )
 
 
+@cache
+def openapi_text() -> str:
+    """The OpenAPI document; made when it is first asked for, it takes a third of a second."""
+    return json.dumps(api_about.openapi(ROUTES), ensure_ascii=False)
+
+
 def make_app(settings: CasesSettings, state_dir: Path, service: CasesService | None = None) -> web.Application:
     """The backend. Its database is made or migrated when the app starts, closed when it ends.
 
@@ -50,7 +57,8 @@ def make_app(settings: CasesSettings, state_dir: Path, service: CasesService | N
     app[PRODUCER_TOKEN] = producer_token(settings, state_dir)
     app[LOGIN_LIMIT] = LoginLimit()
     app[BEHIND_TLS] = settings.behind_tls
-    app[api_about.DOCUMENT] = json.dumps(api_about.openapi(ROUTES), ensure_ascii=False)
+    make_document: Callable[[], str] = openapi_text
+    app[api_about.DOCUMENT] = make_document
     add_routes(app, ROUTES)
     add_desk(app)
     app.on_response_prepare.append(add_security_headers)

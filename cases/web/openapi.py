@@ -159,8 +159,9 @@ def _content(shape: Any) -> dict[str, Any]:
     if isinstance(shape, str):
         binary = not shape.startswith(("text/", "application/"))
         return {shape: {"schema": {"type": "string", "format": "binary"} if binary else {}}}
-    schema = TypeAdapter(shape).json_schema(ref_template=REF)
-    schema.pop("$defs", None)
     if isinstance(shape, type) and issubclass(shape, BaseModel):
-        schema = {"$ref": REF.format(model=shape.__name__)}
+        schema: dict[str, Any] = {"$ref": REF.format(model=shape.__name__)}
+    else:
+        schema = TypeAdapter(shape).json_schema(ref_template=REF)
+        schema.pop("$defs", None)
     return {"application/json": {"schema": schema}}
