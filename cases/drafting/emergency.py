@@ -59,9 +59,14 @@ def _not_now_indexes() -> tuple[PhraseIndex[None], PhraseIndex[None], PhraseInde
 def _threat_indexes() -> tuple[PhraseIndex[None], PhraseIndex[None]]:
     table = alerts_table().threat
     return (
-        PhraseIndex(((phrase, None) for phrase in table.phrases), floor=long_by_sound_floor),
+        PhraseIndex(((phrase, None) for phrase in table.phrases), floor=_threat_floor),
         PhraseIndex(((phrase, None) for phrase in table.not_said_by_caller), floor=exact_floor),
     )
+
+
+def _threat_floor(length: int) -> float:
+    """The very characters up to three syllables (看了他 is no 砍了他), the same syllables and two of them from four on."""
+    return 1.0 if length <= 3 else 0.85
 
 
 def emergency_watch() -> tuple[str, ...]:

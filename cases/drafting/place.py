@@ -26,6 +26,7 @@ _AMBIGUOUS = 0.55
 _DETAIL_ONLY = 0.35
 _DETAIL_ASKED = 0.5
 _DISTRICT_ONLY = 0.7
+_GOING_THERE = ("到", "去", "往", "回", "开往", "发往", "老家在", "老家是")  # where somebody was going is not the place
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +87,18 @@ def _mentions(number: int, turn: Turn) -> list[_Said]:
     asked = turn.asks is Asks.PLACE
     said = []
     for mention in mentions:
-        locative = mention.start in ends_of_locatives or mention.end in starts_of_locatives or mention.start == 0
+        locative = (
+            mention.start in ends_of_locatives
+            or mention.end in starts_of_locatives
+            or (mention.start == 0 and mention.likeness == 1.0)
+        )
         strength = _strength(mention, heard, not_here)
         if locative:
             strength += 0.1
         if asked:
             strength += 0.15
+        elif heard.text[: mention.start].endswith(_GOING_THERE):
+            strength -= 0.35
         said.append(_Said(number, mention, min(strength, _SURE), locative, asked))
     return said
 
@@ -125,12 +132,14 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
         return 0.7 if exact else (0.55 if length >= 3 and same_sound else 0.25)
     if mention.name.level is Level.COMMUNITY:
         return _community_strength(mention, exact, same_sound)
+    if mention.name.level is Level.STREET and not mention.suffix and mention.name.stem + "区" == mention.name.district:
+        return 0.1  # 密云 is the district; the town is 密云镇
     if exact:
         strength = 0.95 if mention.suffix else (0.84 if length >= 3 else 0.78)
         if mention.name.weak and not mention.suffix:
             strength = 0.35 if heard.text.startswith(not_here, mention.end) else 0.42
     elif same_sound:
-        strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.6}.get(length, 0.7)
+        strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.46}.get(length, 0.66)
         if length == 2 and mention.same and not mention.suffix:
             strength = 0.42
         if mention.name.weak and not mention.suffix:
@@ -139,7 +148,13 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
         strength = 0.55 if mention.suffix and length >= 3 else 0.3
     if mention.name.level is Level.EVERYDAY and not mention.name.street:
         strength -= 0.05
+    if mention.suffix and mention.name.street.endswith("街道") != _said_jiedao(mention, heard):
+        strength -= 0.13  # 东风街道 lies in 房山, 东风地区 (东风乡) in 朝阳
     return strength
+
+
+def _said_jiedao(mention: Mention, heard: Heard) -> bool:
+    return heard.syllables[mention.stem_end : mention.end] == ("jie", "dao")
 
 
 def _community_strength(mention: Mention, exact: bool, same_sound: bool) -> float:
