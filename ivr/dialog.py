@@ -26,8 +26,9 @@ from speech.grammar import match_phrase
 # A longer sentence that merely contains 人工 or 不知道 is a narration, not an answer.
 SHORT_ANSWER_EXTRA_CHARS = 6
 MIN_CONTENT_CHARS = 2
-# The menu's check makes this unreachable; it is here because a caller must never be kept by a mistake of ours.
+# The menu's check makes these unreachable; they are here because a mistake of ours must not keep a caller for ever.
 MAX_TURNS = 40
+MAX_STEPS = 200  # states walked through between two turns
 PUNCTUATION = "，。！？、；：,.!?;: \u3000…—"
 
 DialogEvent = TurnEnded | CallerHungUp | CallFailed
@@ -136,7 +137,7 @@ def _go(
     menu: Menu, state: DialogState, name: str, understanding: ComplaintDraft | None, actions: tuple[Action, ...]
 ) -> Step:
     """Enter `name` and walk on through states that say or are passed by, up to the next Ask or the end."""
-    while True:
+    for _ in range(MAX_STEPS):
         at = menu.states[name]
         if at.times is not None:
             count = state.times_entered(name)
@@ -155,9 +156,10 @@ def _go(
         if pieces:
             actions = (*actions, Say(name, pieces))
         if at.kind is MenuKind.END:
-            state = replace(state, ended=at.end or Ended.HUMAN)
-            return state, (*actions, Finish(state.ended or Ended.HUMAN, name))
+            ended = at.end or Ended.HUMAN
+            return replace(state, ended=ended), (*actions, Finish(ended, name))
         name = at.next or menu.human.next
+    return replace(state, ended=Ended.HUMAN), (*actions, Finish(Ended.HUMAN, state.step))
 
 
 def _passed_by(menu: Menu, state: DialogState, at: MenuState, understanding: ComplaintDraft | None) -> bool:

@@ -359,6 +359,21 @@ def test_announcement_only_is_asked_on(talk: Talk, text: str) -> None:
     assert talk.ask.step == "place"
 
 
+def test_announcing_twice_is_asked_on_once(talk: Talk) -> None:
+    talk.knows(NOTHING).turn("我要反映一个问题").turn("我要反映一个问题")
+    assert talk.ask.step == "place"
+
+
+def test_a_menu_that_goes_round_for_ever_unchecked_still_lets_the_caller_out(shipped_menu: Menu) -> None:
+    states = dict(shipped_menu.states) | {
+        "a": MenuState("a", MenuKind.SAY, next="b"),
+        "b": MenuState("b", MenuKind.SAY, next="a"),
+    }
+    talk = Talk(replace(shipped_menu, states=states, first="a"))
+    assert isinstance(talk.last, Finish)
+    assert talk.last.ended is Ended.HUMAN
+
+
 def test_threat_alarms_once_and_goes_on(talk: Talk) -> None:
     threat = "你们再不解决我就要炸了居委会，跟他们同归于尽"
     talk.knows(NOTHING).turn(threat)
