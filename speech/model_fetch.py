@@ -18,6 +18,7 @@ import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,7 +136,7 @@ def unpack_model(
         return target
     except FileNotFoundError as error:
         raise SpeechError("model-archive-broken", f"there is no file {archive}") from error
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise SpeechError("model-archive-broken", f"{archive} is no ZIP file that can be read: {error}") from error
     except OSError as error:
         raise SpeechError("model-disk-full", f"cannot unpack into {models_dir}: {error.strerror}") from error

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import os
 import re
+import struct
 import sys
 import tempfile
 import threading
@@ -114,7 +115,7 @@ class Voice:
             self._ids = json.loads((assets / "baker_mapper.json").read_text("utf-8"))["symbol_to_id"]
             patched = _patched_model(assets / "fastspeech2_quan.tflite", self._cache_dir)
             with _without_delegate_line():
-                self._acoustic = Interpreter(model_path=str(patched), num_threads=self._threads)
+                self._acoustic = Interpreter(model_content=patched, num_threads=self._threads)
                 self._vocoder = Interpreter(model_path=str(assets / "mb_melgan.tflite"), num_threads=self._threads)
                 self._synthesize("好", 1.0)
         except ImportError as error:
@@ -122,7 +123,7 @@ class Voice:
             raise SpeechError(
                 "voice-missing", f"the voice needs ai-edge-litert and flatbuffers ({error}): make setup"
             ) from error
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, struct.error) as error:
             self._vocoder = None
             raise SpeechError(
                 "voice-broken", f"the voice's model cannot be loaded: {error}; make clean setup mends it"
@@ -190,23 +191,23 @@ def _assets() -> Path:
     return folder
 
 
-def _patched_model(source: Path, cache_dir: Path) -> Path:
+def _patched_model(source: Path, cache_dir: Path) -> bytes:
     """The model without its random operators; made once, then found by the source's digest."""
     content = source.read_bytes()
-    target = cache_dir / f"fastspeech2-{hashlib.sha256(content).hexdigest()[:16]}-1.tflite"
-    if target.is_file() and target.stat().st_size > len(content) // 2:
-        return target
+    kept = cache_dir / f"fastspeech2-{hashlib.sha256(content).hexdigest()[:16]}-1.tflite"
+    with contextlib.suppress(OSError):
+        patched = kept.read_bytes()
+        if patched[4:8] == b"TFL3" and len(patched) > len(content) // 2:
+            return patched
     patched = _without_random_operators(content)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=cache_dir, suffix=".part")
     try:
-        with os.fdopen(handle, "wb") as out:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as out:
             out.write(patched)
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return target
+        os.replace(out.name, kept)
+    except OSError as error:
+        log.warning("voice_cache_unwritable", folder=str(cache_dir), error=error.strerror)
+    return patched
 
 
 def _without_random_operators(content: bytes) -> bytes:
@@ -315,7 +316,8 @@ class _SoundCache:
         except SpeechError as error:
             if error.code != "audio-missing":
                 log.warning("voice_cache_unreadable", file=path.name, code=error.code)
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    path.unlink()
             return None
         except OSError:
             return None

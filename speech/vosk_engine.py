@@ -124,6 +124,7 @@ class VoskEngine:
             thread = threading.Thread(target=self._work, name=f"speech-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
+        metrics.LOAD.set_function(lambda: self.workload)
         log.info(
             "speech_model_loaded",
             model=self.name,
@@ -157,6 +158,7 @@ class VoskEngine:
             thread.join()
         self._threads.clear()
         self._model = None
+        metrics.LOAD.set_function(lambda: 0.0)
 
     def _grammar(self, phrases: Sequence[str]) -> str | None:
         """Vosk's grammar of the phrases, each split into words that the model has; None for the full model."""
@@ -213,7 +215,6 @@ class VoskEngine:
                 self._busy.append([second, decode_seconds])
         metrics.DECODE_SECONDS.observe(decode_seconds)
         metrics.AUDIO_SECONDS.inc(audio_seconds)
-        metrics.LOAD.set(self.workload)
 
     def _work(self) -> None:
         while (stream := self._ready.get()) is not None:
