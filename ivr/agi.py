@@ -241,6 +241,8 @@ class AgiCall(AGI):
             raise CallError("agi-value-refused", "not the name of an application")
         if any(mark in argument for argument in arguments for mark in ',"\\'):
             raise CallError("agi-value-refused", "an application's argument holds a comma, quote or backslash")
+        if (gone := self.gone) is not None:
+            return gone  # Asterisk would run it on the dead channel
         words = [application, quote_argument(",".join(arguments), max_bytes=COMMAND_MAX_BYTES)]
         reply = self._ask("EXEC", *words, timeout_seconds=timeout_seconds)
         if isinstance(reply, AgiReply) and reply.result == "-1" and self.channel_status() != CHANNEL_UP:
