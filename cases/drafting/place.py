@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from cases.drafting.detail import Detail, find_details
+from cases.drafting.detail import Anchor, Detail, find_details
 from cases.drafting.evidence import Span, evidence_of, heard_confidence, turns_asked
 from cases.drafting.gazetteer import Level, Mention, gazetteer
 from cases.drafting.phrases import PhraseIndex, exact_floor
@@ -20,12 +20,16 @@ from cases.drafting.tables import places_table
 from cases.schema import Alternative, Asks, Place, Turn, Understood
 
 _ENOUGH = 0.5
+_HINT = 0.25  # a district that was only heard alike, beside its street
 _ADJACENT_CHARS = 4
 _SURE = 0.97
 _AMBIGUOUS = 0.55
 _DETAIL_ONLY = 0.35
 _DETAIL_ASKED = 0.5
 _DISTRICT_ONLY = 0.7
+_INSTITUTIONS = ("医院", "大学", "银行", "法院")  # 天坛医院 has long been elsewhere
+_NOT_THERE = ("不是", "不在", "不住")
+_FROM_TO_CHARS = 12
 _GOING_THERE = ("到", "去", "往", "回", "开往", "发往", "老家在", "老家是")  # where somebody was going is not the place
 
 
@@ -56,32 +60,56 @@ class _Hypothesis:
 
 
 @lru_cache(maxsize=1)
-def _contexts() -> tuple[PhraseIndex[None], PhraseIndex[None], tuple[str, ...]]:
+def _contexts() -> tuple[PhraseIndex[None], PhraseIndex[None], PhraseIndex[None]]:
     table = places_table()
-    return (
-        PhraseIndex(((phrase, None) for phrase in table.locative_before), floor=exact_floor),
-        PhraseIndex(((phrase, None) for phrase in table.locative_after), floor=exact_floor),
-        table.not_here_after,
+    before, after, not_places = (
+        PhraseIndex(((phrase, None) for phrase in phrases), floor=exact_floor)
+        for phrases in (table.locative_before, table.locative_after, table.not_places)
     )
+    return before, after, not_places
 
 
 def place(turns: Sequence[Turn]) -> Understood[Place]:
     """The place of the matter. The answer to "where" (Asks.PLACE) overrides what was told before it."""
-    asked = turns_asked(turns, Asks.PLACE)
     told = turns_asked(turns, Asks.NARRATION, Asks.PLACE)
     said = [one for number, turn in told for one in _mentions(number, turn)]
-    if asked and any(one.asked and one.strength >= _ENOUGH for one in said):
-        districts = {one.mention.name.district for one in said if one.asked and one.strength >= _ENOUGH}
-        said = [one for one in said if one.asked or one.mention.name.district in districts]
+    answered = [one for one in said if one.asked and one.strength >= _ENOUGH]
+    if answered:
+        said, told = _agreeing(said, told, answered)
     hypotheses = _hypotheses(said)
     details = [detail for number, turn in told for detail in _details_of(number, turn, said, hypotheses)]
     return _decide(turns, said, hypotheses, details)
 
 
+def _agreeing(
+    said: list[_Said], told: list[tuple[int, Turn]], answered: list[_Said]
+) -> tuple[list[_Said], list[tuple[int, Turn]]]:
+    """What agrees with the answer to "where", and the turns that do: another district or street is another place."""
+    districts = {one.mention.name.district for one in answered}
+    streets = {one.mention.name.street for one in answered if one.mention.name.street}
+
+    def agrees(one: _Said) -> bool:
+        name = one.mention.name
+        return name.district in districts and (not name.street or not streets or name.street in streets)
+
+    against = {one.turn for one in said if not one.asked and one.strength >= _ENOUGH and not agrees(one)}
+    return (
+        [one for one in said if one.asked or agrees(one)],
+        [(number, turn) for number, turn in told if number not in against],
+    )
+
+
 def _mentions(number: int, turn: Turn) -> list[_Said]:
     heard = hear(turn.text)
-    mentions = _without_covered(gazetteer().find(heard))
-    before, after, not_here = _contexts()
+    before, after, not_places = _contexts()
+    accidents = not_places.find(heard)
+    mentions = [
+        one
+        for one in _without_covered(gazetteer().find(heard))
+        if not any(
+            a.start <= one.start and one.end <= a.end and a.end - a.start > one.stem_end - one.start for a in accidents
+        )
+    ]
     ends_of_locatives = {found.end for found in before.find(heard)}
     starts_of_locatives = {found.start for found in after.find(heard)}
     asked = turn.asks is Asks.PLACE
@@ -92,15 +120,25 @@ def _mentions(number: int, turn: Turn) -> list[_Said]:
             or mention.end in starts_of_locatives
             or (mention.start == 0 and mention.likeness == 1.0)
         )
-        strength = _strength(mention, heard, not_here)
+        strength = _strength(mention, heard, places_table().not_here_after)
         if locative:
             strength += 0.1
         if asked:
             strength += 0.15
-        elif heard.text[: mention.start].endswith(_GOING_THERE):
+        elif _is_passed_through(mention, heard.text):
             strength -= 0.35
+        if heard.text[: mention.start].endswith(_NOT_THERE):
+            strength -= 0.6
         said.append(_Said(number, mention, min(strength, _SURE), locative, asked))
     return said
+
+
+def _is_passed_through(mention: Mention, text: str) -> bool:
+    """到望京, 从通州坐车到…: where somebody travels is not where it happened."""
+    if text[: mention.start].endswith(_GOING_THERE):
+        return True
+    onward = text[mention.end : mention.end + _FROM_TO_CHARS]
+    return text[: mention.start].endswith("从") and ("到" in onward or "去" in onward)
 
 
 def _without_covered(mentions: list[Mention]) -> list[Mention]:
@@ -113,10 +151,22 @@ def _without_covered(mentions: list[Mention]) -> list[Mention]:
             and one.end <= other.end
             and other.end - other.start > one.end - one.start
             and (other.likeness >= one.likeness - 0.1 or (other.suffix and not one.suffix))
-            and other.name.level is not Level.COMMUNITY
+            and (other.name.level is not Level.COMMUNITY or _names_another_street(other, one, mentions))
             for other in mentions
         )
     ]
+
+
+def _names_another_street(community: Mention, inside: Mention, mentions: list[Mention]) -> bool:
+    """望京西园二区 lies in 东湖街道, so 望京 inside it does not mean 望京街道."""
+    if community.likeness < 1.0 or len(community.name.stem) <= _ADJACENT_CHARS - 1 or inside.suffix:
+        return False
+    streets = {
+        (m.name.district, m.name.street)
+        for m in mentions
+        if m.name.level is Level.COMMUNITY and m.name.stem == community.name.stem and m.start == community.start
+    }
+    return len(streets) == 1 and inside.name.street not in ("", community.name.street)
 
 
 def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> float:
@@ -127,7 +177,7 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
     if mention.name.level is Level.DISTRICT:
         if mention.suffix:
             return 0.95 if exact else (0.85 if same_sound and length >= 2 else 0.5)
-        if heard.text.startswith(not_here, mention.end):
+        if heard.text.startswith(not_here, mention.end) or (mention.name.stem[-1] == "县" and not exact):
             return 0.15
         return 0.7 if exact else (0.55 if length >= 3 and same_sound else 0.25)
     if mention.name.level is Level.COMMUNITY:
@@ -138,6 +188,8 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
         strength = 0.95 if mention.suffix else (0.84 if length >= 3 else 0.78)
         if mention.name.weak and not mention.suffix:
             strength = 0.35 if heard.text.startswith(not_here, mention.end) else 0.42
+        elif mention.name.level is Level.STREET and heard.text.startswith(_INSTITUTIONS, mention.end):
+            strength = 0.42
     elif same_sound:
         strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.46}.get(length, 0.66)
         if length == 2 and mention.same and not mention.suffix:
@@ -261,12 +313,19 @@ def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[_Said
 
 def _details_of(number: int, turn: Turn, said: list[_Said], hypotheses: list[_Hypothesis]) -> list[Detail]:
     supported = [one for h in hypotheses if h.strength >= _ENOUGH for one in h.said]
-    anchors = [
-        (one.mention.start, one.mention.end)
+    anchors = {
+        Anchor(
+            one.mention.start,
+            one.mention.end,
+            bare=one.mention.name.level is Level.STREET and not one.mention.suffix,
+            everyday=one.mention.name.level is Level.EVERYDAY,
+        )
         for one in [*(one for one in said if one.strength >= _ENOUGH), *supported]
         if one.turn == number and one.mention.name.level is not Level.COMMUNITY
-    ]
-    return find_details(number, turn.text, anchors, asked=turn.asks is Asks.PLACE)
+    }
+    return find_details(
+        number, turn.text, sorted(anchors, key=lambda a: (a.start, a.end)), asked=turn.asks is Asks.PLACE
+    )
 
 
 def _decide(
@@ -275,6 +334,8 @@ def _decide(
     districts = _district_support(said)
     likely = [h for h in hypotheses if h.strength >= _ENOUGH]
     detail = max(details, key=lambda d: d.weight, default=None)
+    if detail and any(_says_it_all(one, detail) for h in likely[:1] for one in h.said):
+        detail = None
     spans = [detail.span] if detail else []
     if likely:
         return _street_place(turns, said, likely, detail, spans)
@@ -299,6 +360,16 @@ def _decide(
     return Understood[Place]()
 
 
+def _says_it_all(one: _Said, detail: Detail) -> bool:
+    """The detail is nothing but the community that was recognised."""
+    return (
+        one.mention.name.level is Level.COMMUNITY
+        and one.turn == detail.span.turn
+        and one.mention.start <= detail.span.start
+        and detail.span.end <= one.mention.end
+    )
+
+
 def _street_place(
     turns: Sequence[Turn], said: list[_Said], likely: list[_Hypothesis], detail: Detail | None, spans: list[Span]
 ) -> Understood[Place]:
@@ -312,7 +383,7 @@ def _street_place(
         if one.mention.name.level in (Level.DISTRICT, Level.EVERYDAY)
         and one.mention.name.district == best.district
         and (not one.mention.name.street or one.mention.name.street == best.street)
-        and one.strength >= 0.25
+        and one.strength >= (_HINT if one.mention.name.level is Level.DISTRICT else _ENOUGH)
     ]
     district: str | None = best.district
     street: str | None = best.street

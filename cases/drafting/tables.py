@@ -185,7 +185,6 @@ class EverydayPlace(Table):
     said: tuple[Phrase, ...] = Field(min_length=1)
     district: str
     street: str = ""
-    area: bool = True  # the name is an area or estate (kept as detail), not another name of the street
 
 
 class PlacesTable(Table):
@@ -199,6 +198,8 @@ class PlacesTable(Table):
     locative_before: tuple[Phrase, ...]
     locative_after: tuple[Phrase, ...]
     not_here_after: tuple[Phrase, ...]
+    not_places: tuple[Phrase, ...]
+    unknown_answers: tuple[Phrase, ...]
     detail_ends: tuple[Phrase, ...]
     detail_stops: tuple[Phrase, ...]
     everyday: tuple[EverydayPlace, ...]
