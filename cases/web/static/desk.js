@@ -231,7 +231,14 @@ async function take({ force = false } = {}) {
     announce(t("draft.taken", { who: view.taken_by_name, time: shortTime(view.taken_at) }));
     return false;
   }
-  if (!outbox.version(id)) await showDraft(id);
+  if (outbox.version(id) === undefined) {
+    try {
+      remember(await request("GET", `/api/drafts/${id}`));
+    } catch (error) {
+      failed(id, error);
+      return false;
+    }
+  }
   return act(id, "take", force ? { force } : {}, (taken) => {
     if (shown.id !== id) return;
     render(taken);
@@ -418,6 +425,7 @@ connection.addEventListener("change", () => {
 });
 
 let catchingUp = null;
+let justStarted = true;
 
 /** Reads everything that may have changed unseen; however many ask at once, it is read once. */
 function catchUp() {
@@ -426,10 +434,12 @@ function catchUp() {
 }
 
 async function readAnew() {
+  const fresh = justStarted ? shown.id : null; // read a moment ago, before the stream was open
+  justStarted = false;
   try {
     const answer = await queue.refresh();
     if (answer) live.reset(answer.live);
-    if (shown.kind === "draft") await showDraft(shown.id);
+    if (shown.kind === "draft" && shown.id !== fresh) await showDraft(shown.id);
   } catch (error) {
     if (!(error instanceof Unreachable)) toasts.say(faultText(error));
   }

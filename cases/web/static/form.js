@@ -20,7 +20,8 @@ export class DraftForm {
     Object.assign(this, { head, container, actions, categories, on });
     container.addEventListener("focusin", (event) => this.#focus(event.target.closest(".field")?.dataset.path ?? null));
     container.addEventListener("focusout", (event) => {
-      if (!container.contains(event.relatedTarget)) this.#leave();
+      // A dialog only borrows the focus: whoever was typing goes on where she was.
+      if (!container.contains(event.relatedTarget) && !document.querySelector("dialog[open]")) this.#leave();
     });
     container.addEventListener("keydown", (event) => this.#key(event));
     actions.addEventListener("keydown", (event) => {

@@ -185,10 +185,11 @@ export class Queue {
     return null;
   }
 
-  /** The next one that nobody has. */
+  /** The next one to do after `from`: an urgent one wherever it stands, else the one below, else any that nobody has. */
   nextWaiting(from = this.selected) {
-    for (let id = this.neighbour(1, from); id; id = this.neighbour(1, id)) if (!this.item(id).taken_by) return id;
-    return this.#order.find((id) => id !== from && !this.#rows.get(id).gone && !this.item(id).taken_by) ?? null;
+    const free = this.#order.filter((id) => id !== from && !this.#rows.get(id).gone && !this.item(id).taken_by);
+    const at = this.#order.indexOf(from);
+    return free.find((id) => isUrgent(this.item(id))) ?? free.find((id) => this.#order.indexOf(id) > at) ?? free[0] ?? null;
   }
 
   select(id, { focus = false } = {}) {
