@@ -45,6 +45,10 @@ from ivr.playout import FRAME_BYTES, FRAME_SECONDS, SAMPLE_RATE_HZ, Playback, Pl
 
 log = structlog.get_logger(__name__)
 
+# Asterisk closes at once on 0x00; a peer that does not is cut off after this.
+CLOSING_SECONDS = 2.0
+
+
 # what a call hears
 
 
@@ -193,19 +197,23 @@ class AudioConnection:
         return self._playout.position_ms
 
     def close(self) -> None:
-        """Ask Asterisk to go on (0x00) and close; the AGI command returns result 0. Twice does no harm."""
+        """Ask Asterisk to go on (0x00); the AGI command returns result 0. Twice does no harm.
+
+        Asterisk closes then. We do not close first: frames of it that are still on their way would be answered by a
+        reset, and a reset can overtake the 0x00.
+        """
         if self._hang_up:
             return
         self._transport.write(encode_frame(KIND_HANG_UP))
-        self._transport.close()
         self._over(HangUpCause.SELF)
-        # a peer that takes nothing would keep a closing transport for ever
-        asyncio.get_running_loop().call_later(2.0, self._transport.abort)
+        asyncio.get_running_loop().call_later(CLOSING_SECONDS, self._transport.abort)
 
     # called by the server
 
     def heard(self, events: Sequence[WireEvent]) -> None:
-        """Everything of one read."""
+        """Everything of one read. After the end nothing is heard any more."""
+        if self._hang_up:
+            return
         sound = b""
         for event in events:
             if isinstance(event, Sound):
@@ -400,6 +408,8 @@ class AudioSocketServer:
         self._expected: dict[str, Rendezvous] = {}
         self._unidentified: dict[_Wire, asyncio.TimerHandle] = {}
         self._wires: dict[_Wire, AudioConnection] = {}
+        self._all_gone = asyncio.Event()  # no connection of a call is open
+        self._all_gone.set()
         self._server: asyncio.Server | None = None
         self._pacer: asyncio.Task[None] | None = None
 
@@ -424,6 +434,9 @@ class AudioSocketServer:
             self._server.close()
         for connection in list(self._wires.values()):
             connection.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._all_gone.wait()
         for wire in list(self._unidentified):
             self.refuse(wire, "stopping")
         for rendezvous in list(self._expected.values()):
@@ -470,6 +483,7 @@ class AudioSocketServer:
         assert wire.transport is not None
         connection = AudioConnection(wire.transport, call_id, rendezvous.taps, self._clock)
         self._wires[wire] = connection
+        self._all_gone.clear()
         AUDIO_LIVE.set(len(self._wires))
         rendezvous.arrived.set_result(connection)
         return connection
@@ -484,6 +498,8 @@ class AudioSocketServer:
     def wire_closed(self, wire: _Wire) -> None:
         self._identified(wire)
         self._wires.pop(wire, None)
+        if not self._wires:
+            self._all_gone.set()
         AUDIO_LIVE.set(len(self._wires))
 
     def _identified(self, wire: _Wire) -> None:

@@ -63,6 +63,8 @@ class Peer:
         kinds = []
         while (frame := await self.frame()) is not None:
             kinds.append(frame[0])
+            if frame[0] == KIND_HANG_UP:
+                self.writer.close()  # as Asterisk does
         return kinds
 
 
@@ -212,6 +214,21 @@ async def test_closing_lets_asterisk_go_on(lab: Lab) -> None:
     assert await heard(connection, 1) == [connection.hang_up]
     assert connection.play(tone(1)).over
     assert connection.stop() == 0.0
+
+
+async def test_what_comes_after_our_close_is_not_heard_and_a_peer_that_stays_is_cut_off(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ivr import audiosocket
+
+    monkeypatch.setattr(audiosocket, "CLOSING_SECONDS", 0.1)
+    server = await lab.serve()
+    connection, peer = await lab.call(server)
+    connection.close()
+    await peer.send(KIND_DTMF, b"1")
+    await peer.send(KIND_SOUND, tone(1))
+    await until(lambda: server.live == 0)
+    assert [event async for event in connection] == [connection.hang_up]
 
 
 @pytest.mark.parametrize(
@@ -382,9 +399,9 @@ async def test_stopping_lets_every_call_go_on_in_the_dialplan() -> None:
     calls = [await lab.call(server) for _ in range(3)]
     nameless, waiting = await lab.dial(server), server.expect(str(uuid4()))
     await until(lambda: bool(server._unidentified))
-    await server.stop()
-    for connection, peer in calls:
-        assert (await peer.until_closed())[-1] == KIND_HANG_UP
+    ends, _ = await asyncio.gather(asyncio.gather(*(peer.until_closed() for _c, peer in calls)), server.stop())
+    assert [kinds[-1] for kinds in ends] == [KIND_HANG_UP] * 3
+    for connection, _peer in calls:
         assert connection.hang_up is not None
     assert await nameless.until_closed() == []
     assert waiting.arrived.cancelled()
