@@ -91,6 +91,7 @@ class CasesService:
         self.fanout = Fanout()
         self.board = LiveBoard()
         self.closing = False
+        self._recording_turn = asyncio.Lock()
 
     async def start(self) -> None:
         """Folders and tables. A database that starts beside us is waited for, some seconds."""
@@ -156,12 +157,14 @@ class CasesService:
             "sha256": stored.sha256,
             "stored_at": self.clock(),
         }
-        async with self.db.write() as tx:
+        # The lock keeps `before` true; the statement alone decides, should another process write to PostgreSQL too.
+        async with self._recording_turn, self.db.write() as tx:
             before = await rows.find_recording(tx, call_id)
-            keeps = before is None or (stored.seconds > before.seconds and stored.sha256 != before.sha256)
-            if keeps:
-                insert = self.db.insert(recordings).values(call_id=call_id, **values)
-                await tx.execute(insert.on_conflict_do_update(index_elements=["call_id"], set_=values))
+            insert = self.db.insert(recordings).values(call_id=call_id, **values)
+            upsert = insert.on_conflict_do_update(
+                index_elements=["call_id"], set_=values, where=insert.excluded.seconds > recordings.c.seconds
+            )
+            keeps = (await tx.execute(upsert.returning(recordings.c.call_id))).scalar() is not None
             kept = rows.recording_of(await rows.find_recording(tx, call_id))
             ids = (await tx.execute(sa.select(drafts.c.draft_id).where(drafts.c.call_id == call_id))).scalars().all()
         assert kept is not None

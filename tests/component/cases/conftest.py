@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import wave
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from argon2 import PasswordHasher
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from cases.schema import ComplaintDraft, Turn, draft_id_of
 from cases.service import CasesService
@@ -139,12 +142,31 @@ StartBackend = Callable[..., Awaitable[Backend]]
 
 
 @pytest.fixture
-async def start_backend(tmp_path: Path) -> AsyncIterator[StartBackend]:
+async def database_url() -> AsyncIterator[str]:
+    """Empty (SQLite in the state folder), or a fresh database on the server that HOTLINE_TEST_POSTGRESQL names."""
+    server = os.environ.get("HOTLINE_TEST_POSTGRESQL", "")
+    if not server:
+        yield ""
+        return
+    engine = create_async_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"hotline_test_{uuid4().hex[:12]}"
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    await engine.dispose()
+
+
+@pytest.fixture
+async def start_backend(tmp_path: Path, database_url: str) -> AsyncIterator[StartBackend]:
     """Starts a backend with these settings; `state_dir` may be that of another one."""
     running: list[Backend] = []
 
     async def start(state_dir: Path | None = None, **settings: Any) -> Backend:
-        given = CasesSettings(**{"port": 0, "producer_token": "producers-secret", **settings})
+        given = CasesSettings(
+            **{"port": 0, "producer_token": "producers-secret", "database_url": database_url, **settings}
+        )
         state_dir = state_dir or tmp_path / "state"
         clock = Clock()
         service = CasesService(given, state_dir, clock, QUICK_HASHER)

@@ -73,7 +73,7 @@ async def test_a_locked_database_is_told_and_the_same_request_works_later(
     start_backend: Any, make_draft: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cases.store.BUSY_TIMEOUT_MS", 50)
-    backend = await start_backend()
+    backend = await start_backend(database_url="")
     desk = await backend.log_in()
     with closing(sqlite3.connect(tmp_path / "state" / "cases.db", isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
