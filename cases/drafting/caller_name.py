@@ -14,7 +14,7 @@ _FULL = 0.7
 _SURNAME = 0.75
 _SPELLED = 0.85
 _INTRODUCTIONS = re.compile(
-    r"(?P<called>我叫|我的名字叫|名字叫|我名叫|我名字是)|(?P<surname>我姓|免贵姓|免贵|本人姓)|(?P<am>我是)"
+    r"(?P<called>我叫|我的名字叫|名字叫|我名叫|我名字是|(?<=我姓.)叫)|(?P<surname>我姓|免贵姓|免贵|本人姓|^姓)|(?P<am>我是)"
 )
 _LONGEST_GIVEN = 2
 

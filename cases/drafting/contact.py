@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from cases.drafting.evidence import Span, evidence_of, heard_confidence, turns_asked
+from cases.drafting.evidence import Span, evidence_of, heard_confidence
 from cases.drafting.numerals import DIGIT_OF
 from cases.drafting.phrases import PhraseIndex, exact_floor, usual_floor
 from cases.drafting.pinyin import hear
@@ -155,15 +155,21 @@ def _runs(text: str, *, by_sound: bool) -> list[_Digits]:
     runs = []
     for match in _RUN.finditer("".join(marks)):
         start, end = match.span()
-        # a number may begin or end with a digit written as another character (腰三八…)
-        while start > 0 and marks[start - 1] == "S" and end - start >= 3:
-            start -= 1
-        while end < len(text) and marks[end] == "S" and end - start >= 3:
-            end += 1
+        start, end = _completed(start, end, marks, values)
         digits = "".join(values[start:end])
         if len(digits) >= 3:
             runs.append(_Digits(_national(digits), start, end))
     return runs
+
+
+def _completed(start: int, end: int, marks: list[str], values: list[str]) -> tuple[int, int]:
+    """With digits written as other characters at its ends (腰三八…), when only they make it a number (…零零要保密)."""
+    before = start - 1 if start > 0 and marks[start - 1] == "S" else start
+    after = end + 1 if end < len(marks) and marks[end] == "S" else end
+    for first, last in ((start, end), (before, end), (start, after), (before, after)):
+        if _kind_confidence(_national("".join(values[first:last]))):
+            return first, last
+    return start, end
 
 
 def _national(digits: str) -> str:
@@ -210,7 +216,11 @@ def confidential(turns: Sequence[Turn]) -> Understood[bool]:
         if turn.asks is Asks.CONTACT and turn.answer == "confidential":
             span = Span(number, 0, 0 if turn.digits else len(turn.text))
             return Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [span]))
-    for number, turn in turns_asked(turns, Asks.NARRATION, Asks.PLACE, Asks.CONTACT):
+    for number, turn in enumerate(turns):
+        if turn.asks is Asks.CONTACT and turn.digits in contact_table().keys_confidential:
+            result = Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [Span(number, 0, 0)]))
+        if turn.asks not in (Asks.NARRATION, Asks.PLACE, Asks.CONTACT) or not turn.text:
+            continue
         heard = hear(turn.text)
         denied = _indexes()["not_confidential"].find(heard)
         wanted = [

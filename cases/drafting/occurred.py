@@ -34,7 +34,7 @@ _DAY = re.compile(
     (?:
       (?P<day>大前天|前天|前儿|昨天|昨儿个|昨儿|昨日|昨(?=晚|夜)|前(?=晚)|今天|今儿个|今儿|今日|今(?=早|晚|晨)|当天)
      |(?P<weeks>上上个?|上个?|这个?|本)(?:礼拜|星期|周)(?P<weekday>[一二三四五六日天])?(?!末)
-     |(?:礼拜|星期|周)(?P<bare_weekday>[一二三四五六日天])(?![天个])
+     |(?<!下)(?<!下个)(?<!每)(?<!每个)(?:礼拜|星期|周)(?P<bare_weekday>[一二三四五六日天])(?![天个])
      |(?P<months>上上个?|上个?|这个?|本)月(?:(?P<month_day>{_N}+)[号日])?(?P<month_part>初|中旬|底|份)?
      |(?:(?P<year>前年|去年|今年|{_N}{{4}}年))?(?P<month>{_N}+)月(?:(?P<date>{_N}+)[号日]|份|(?P<part_of_month>初|中旬|底))?
      |(?P<only_year>前年|去年|今年)(?P<year_part>年初|年底|春天|夏天|秋天|冬天|上半年|下半年)?
@@ -47,11 +47,12 @@ _AGO = re.compile(
     rf"(?P<unit>分钟|小时|钟头|天|礼拜|星期|周|月|年)(?:多)?(?:以前|之前|前)(?P<ongoing>{_SINCE})?"
 )
 _LASTING = re.compile(
-    rf"(?P<told>(?<=停了)|(?<=坏了)|(?<=欠了)|(?<=排了)|(?<=等了)|(?<=拖了)|(?<=漏了)|(?<=响了)|(?<=闹了)|(?<=都)|(?<=已经)|(?<=快)|(?<=将近)|(?<=[没停坏]))?"
+    rf"(?P<told>(?<=停了)|(?<=坏了)|(?<=欠了)|(?<=排了)|(?<=等了)|(?<=拖了)|(?<=漏了)|(?<=响了)|(?<=闹了)|(?<=都)|(?<=已经)|(?<=快)|(?<=将近)|(?<=[没停坏欠])|(?<=停[水电气暖]))?"
     rf"(?P<number>{_N}+|半)(?P<more>多|来)?个?(?P<half>半)?(?P<more2>多)?(?P<unit>小时|钟头|天|礼拜|星期|周|月|年)(?P<more3>多)?"
     r"(?P<after>了|以来|到现在|(?=没|都|也|不|还|一直))?"
 )
 _VAGUE = re.compile(
+    r"最近|近期|这[两几]天|前[两几]天|前一?阵子?|前段时间|这段时间|这阵子?|五一(?:期间|假期)|十一期间|国庆(?:节|期间)?|春节(?:期间)?|过年(?:的时候)?|"
     r"(?:已经)?(?:好几|几|两三|三四|三五|五六|好多|很多|许多)(?:个)?(?:多)?(?:小时|天|宿|礼拜|星期|周|个月|月|年)(?:了)?"
 )
 _RECURRING = re.compile(
@@ -83,6 +84,11 @@ _AFTERNOON = {"下午", "傍晚", "晚上", "晚"}
 _NIGHT = {"夜里", "夜间", "半夜", "深夜", "大半夜", "夜"}
 _WEEKDAYS = {char: number for number, char in enumerate("一二三四五六")} | {"日": 6, "天": 6}
 _UNIT_DAYS = {"天": 1, "礼拜": 7, "星期": 7, "周": 7}
+# first month, number of months
+_YEAR_PARTS = {
+    **{"年初": (1, 3), "年底": (11, 2), "春天": (3, 3), "夏天": (6, 3), "秋天": (9, 3), "冬天": (11, 5)},
+    **{"上半年": (1, 6), "下半年": (7, 6)},
+}
 _OFTEN_MISHEARD = [
     "昨天",
     "前天",
@@ -261,8 +267,9 @@ def _day_span(match: re.Match[str], now: datetime) -> tuple[datetime, datetime] 
     if match["month"]:
         return _named_month(match, today)
     year = {"前年": today.year - 2, "去年": today.year - 1}.get(match["only_year"], today.year)
-    first = today.replace(year=year, month=1, day=1)
-    return first, first.replace(year=year + 1)
+    first_month, months = _YEAR_PARTS.get(match["year_part"] or "", (1, 12))
+    first = today.replace(year=year, month=first_month, day=1)
+    return first, _months_back(first, -months)
 
 
 def _named_month(match: re.Match[str], today: datetime) -> tuple[datetime, datetime] | None:
