@@ -115,11 +115,7 @@ def _mentions(number: int, turn: Turn) -> list[_Said]:
     asked = turn.asks is Asks.PLACE
     said = []
     for mention in mentions:
-        locative = (
-            mention.start in ends_of_locatives
-            or mention.end in starts_of_locatives
-            or (mention.start == 0 and mention.likeness == 1.0)
-        )
+        locative = _is_located(mention, ends_of_locatives, starts_of_locatives)
         strength = _strength(mention, heard, places_table().not_here_after)
         if locative:
             strength += 0.1
@@ -131,6 +127,15 @@ def _mentions(number: int, turn: Turn) -> list[_Said]:
             strength -= 0.6
         said.append(_Said(number, mention, min(strength, _SURE), locative, asked))
     return said
+
+
+def _is_located(mention: Mention, ends_before: set[int], starts_behind: set[int]) -> bool:
+    """在望京, 望京这边, or a text that opens with it. An everyday word (光明, 胜利) needs what stands before a place."""
+    if mention.start in ends_before:
+        return True
+    if mention.name.weak and not mention.suffix:
+        return False
+    return mention.end in starts_behind or (mention.start == 0 and mention.likeness == 1.0)
 
 
 def _is_passed_through(mention: Mention, text: str) -> bool:
@@ -189,7 +194,7 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
         if mention.name.weak and not mention.suffix:
             strength = 0.35 if heard.text.startswith(not_here, mention.end) else 0.42
         elif mention.name.level is Level.STREET and heard.text.startswith(_INSTITUTIONS, mention.end):
-            strength = 0.42
+            strength = 0.38
     elif same_sound:
         strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.46}.get(length, 0.66)
         if length == 2 and mention.same and not mention.suffix:
