@@ -43,7 +43,7 @@ from ivr.events import (
     TurnEnd,
     TurnEnded,
 )
-from ivr.journal import Journal, disk_error, transcript_of
+from ivr.journal import Journal, disk_error, transcript_of, turns_of
 from ivr.metrics import (
     CALLS_RECOVERED,
     DELIVERY_FAILURES,
@@ -202,8 +202,8 @@ class Spool:
     def live(self, folder: Path) -> Iterator[None]:
         """While this lasts the call is ours and recovery keeps off. Thread safe.
 
-        Left normally, the call is drafted at once; left by an exception, when its channel is gone (the caller may
-        still leave a message).
+        Left normally, the call is drafted at once if anything was said; else, and when left by an exception, when its
+        channel is gone: the caller may still leave a message.
         """
         self._live.add(folder)
         try:
@@ -378,7 +378,9 @@ class Spool:
                 folder = await asyncio.to_thread(callfolder.look_at, path)
             draft = None
             if folder.state is FolderState.UNFINISHED:
-                if path not in self._finished and (wait_seconds := self._until_gone(path)):
+                # Where nothing was said there is nothing to show to a human now, but a message may still be left.
+                at_once = path in self._finished and any(turn.text for turn in turns_of(folder.facts))
+                if not at_once and (wait_seconds := self._until_gone(path)):
                     return wait_seconds
                 draft = await self._draft(folder)
         except CallError as error:

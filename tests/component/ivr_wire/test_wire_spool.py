@@ -190,6 +190,26 @@ async def test_a_session_that_crashed_leaves_its_call_to_recovery(lab: Lab, back
     assert len(backend.recordings[folder.name]) == 16044
 
 
+async def test_who_asked_for_a_human_at_once_and_left_a_message_is_heard(lab: Lab, backend: Any) -> None:
+    """Nothing was said to the machine: the draft waits for the channel's end and has the message."""
+    made = await lab.start(channel_quiet_seconds=3600)
+    folder = lab.folder()
+    at = datetime.now(UTC)
+    write_wav(folder / "recording.wav", bytes(64000))
+    with made.live(folder), Journal(folder) as journal:
+        journal.write(CallStarted(folder.name, at, None, "12345", "", None))
+        journal.write(TurnEnded(folder.name, at, 0, "open", Asks.NARRATION, "", "", (), "0", TurnEnd.KEY, 0, 1))
+        journal.write(CallEnded(folder.name, at, Ended.HUMAN, "open"))
+    await asyncio.sleep(0.1)
+    assert not backend.drafts
+    write_wav(folder / "message.wav", bytes(32000))
+    made.deliver_recording(folder)
+    await is_done(folder)
+    (draft,) = backend.drafts.values()
+    assert draft.ended is Ended.HUMAN
+    assert [(turn.text, turn.digits) for turn in draft.turns] == [("", "0"), ("留言内容", "")]
+
+
 async def test_a_message_without_a_journal_becomes_a_draft(lab: Lab, backend: Any) -> None:
     folder = lab.folder()
     write_wav(folder / "recording.wav", bytes(64000))
