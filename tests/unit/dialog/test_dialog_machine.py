@@ -24,7 +24,7 @@ from cases.schema import (
     draft_id_of,
 )
 from ivr.actions import Action, Alarm, Ask, Finish, Say
-from ivr.dialog import MAX_TURNS, CallContext, DialogState, advance, begin
+from ivr.dialog import MAX_TURNS, CallContext, DialogState, advance, answer_of, begin
 from ivr.events import CallerHungUp, CallFailed, TurnEnd, TurnEnded
 from ivr.menu import load_menu
 from ivr.menu_graph import check_menu
@@ -234,8 +234,35 @@ def test_contact_is_answered_by_a_word_or_a_key(talk: Talk, text: str, digits: s
     assert talk.ask.step == "confirm"
 
 
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("可以", "same"),
+        ("不用保密", "same"),
+        ("请给我保密", "confidential"),
+        ("不可以", "other"),
+        ("不是", "other"),
+        ("不行，换一个吧", "other"),
+        ("就这个号码", "same"),
+        ("一三九一二三四五六七八", ""),
+        ("换一个号码", "other"),
+    ],
+)
+def test_what_a_contact_turn_is_taken_for(shipped_menu: Menu, text: str, answer: str) -> None:
+    event = TurnEnded(CALL, NOW, 1, "contact", Asks.CONTACT, "", text, (), "", TurnEnd.SILENCE, None, None)
+    assert answer_of(shipped_menu, event) == answer
+
+
 def test_contact_takes_a_number_that_drafting_understood(talk: Talk) -> None:
     talk.knows(PLACED).turn(NARRATION).knows(ALL).turn("", "13911112222", TurnEnd.TERMINATOR)
+    assert talk.ask.step == "confirm"
+
+
+def test_only_saying_that_it_is_another_number_is_asked_for_it(talk: Talk) -> None:
+    talk.knows(PLACED).turn(NARRATION).turn("换一个吧")
+    assert said(talk.ask) == ["contact_other"]
+    assert talk.state.misunderstandings == 0
+    talk.knows(ALL).turn("", "13911112222#", TurnEnd.TERMINATOR)
     assert talk.ask.step == "confirm"
 
 
@@ -463,7 +490,7 @@ def test_any_call_ends_soon_with_few_questions(
         if digits.startswith("0") and by is not TurnEnd.HANG_UP:
             assert isinstance(talk.last, Finish)
             assert talk.last.ended in (Ended.HUMAN, Ended.EMERGENCY), was.step
-    # opening, place, contact, confirm, correct, asked on once, one silence, one misunderstanding
+    # opening, three questions, read-back, asked on once, one silence, one misunderstanding
     assert isinstance(talk.last, Finish)
     assert turns <= 8
     questions = {step for step in talk.asked if shipped_menu.states[step].question}
