@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-from pypinyin import Style, pinyin
+from pypinyin import lazy_pinyin
 
 from speech.syllables import split_syllable
 
 # A one-syllable phrase must sound the same; in a long one some syllables may differ.
-MINIMUM_SCORE = 0.78
+MINIMUM_SCORE = 0.74
+_PLAUSIBLE = 0.6
+# What it costs a phrase to leave a syllable of the text unexplained, hesitations aside.
+_UNEXPLAINED = 0.55
+_FILLERS = "嗯啊呃额哦噢哎诶哈呀呢吧吗啦了"
 _SYLLABLE_MISSING = 0.9
 _SYLLABLE_EXTRA = 0.6
 _SHORT_IN_LONG = 0.03
+_WEAK = 0.8
 # 不是 is no 是, also where nobody listed 不是.
 _NEGATED = 0.5
 
@@ -57,17 +61,19 @@ class PhraseMatch:
 
 @dataclass(frozen=True, slots=True)
 class Syllable:
-    """How one character is said: `options` are its (initial, final) readings. Latin and digits stand for themselves."""
+    """How the character at `char` is said. Latin letters stand for themselves."""
 
     char: int
-    options: tuple[tuple[str, str], ...]
+    initial: str
+    final: str
 
 
 def match_phrase(text: str, phrases: Sequence[str], *, minimum: float = MINIMUM_SCORE) -> PhraseMatch | None:
-    """The phrase that the text holds most certainly; of equally certain ones the longer, then the earlier in `phrases`.
+    """The phrase that explains the text best; of equal ones the longer, then the earlier in `phrases`.
 
-    None when none reaches `minimum`. A phrase that stands in the text letter for letter scores 1. Phrases that
-    contain each other (是, 不是) are kept apart: the longer one wins where both match.
+    None when that one does not reach `minimum`, even if a worse explanation would: 故事 holds the sound of 是, but is
+    more likely 不是 misheard, and a wrong yes is worse than a question asked again. A phrase that stands in the text
+    letter for letter scores 1 (a single syllable less, the longer the text is).
     """
     heard = syllables(text)
     best: tuple[float, int, int] | None = None
@@ -77,38 +83,40 @@ def match_phrase(text: str, phrases: Sequence[str], *, minimum: float = MINIMUM_
         if not wanted:
             continue
         score, first, last = _find(heard, wanted, text)
-        # A longer phrase has more to be wrong about: it may be a little less certain and still win.
-        rank = (score + 0.02 * min(len(wanted), 5), len(wanted), -order)
-        if score >= minimum and (best is None or rank > best):
+        unexplained = sum(text[syllable.char] not in _FILLERS for syllable in (*heard[:first], *heard[last + 1 :]))
+        if len(wanted) == 1 or (len(wanted) == 2 and score <= _WEAK):
+            score -= _SHORT_IN_LONG * unexplained  # so little is found in any long sentence by chance
+        if score < _PLAUSIBLE:
+            continue
+        cost = (1 - score) * len(wanted) + _UNEXPLAINED * unexplained
+        rank = (cost, -len(wanted), order)
+        if best is None or rank < best:
             best = rank
             match = PhraseMatch(phrase, round(score, 3), heard[first].char, heard[last].char + 1)
-    return match
+    return match if match is not None and match.score >= minimum else None
 
 
 def syllables(text: str) -> list[Syllable]:
-    """What is said of a text, punctuation and spaces left out."""
+    """What is said of a text, punctuation and spaces left out; characters of several readings as their words ask."""
+    chinese = [at for at, char in enumerate(text) if "\u4e00" <= char <= "\u9fff"]
+    spelled = dict(zip(chinese, lazy_pinyin("".join(text[at] for at in chinese)), strict=True))
     found = []
     for at, char in enumerate(text):
-        if "\u4e00" <= char <= "\u9fff":
-            found.append(Syllable(at, _readings(char)))
+        if char in _SPOKEN_FIGURES:
+            found.append(Syllable(at, *split_syllable(_SPOKEN_FIGURES[char])))
+        elif at in spelled:
+            found.append(Syllable(at, *split_syllable(spelled[at])))
         elif char.isalnum():
-            found.append(Syllable(at, _readings(_DIGITS[char]) if char in _DIGITS else ((char.lower(), ""),)))
+            found.append(Syllable(at, char.lower(), ""))
     return found
 
 
-_DIGITS = dict(zip("0123456789", "零一二三四五六七八九", strict=True)) | {"幺": "一"}
+_SPOKEN_FIGURES = dict(zip("0123456789", lazy_pinyin("零一二三四五六七八九"), strict=True)) | {"幺": "yi"}
 
 
-@lru_cache(maxsize=8192)
-def _readings(char: str) -> tuple[tuple[str, str], ...]:
-    every = pinyin(char, style=Style.NORMAL, heteronym=True)[0]
-    return tuple(dict.fromkeys(split_syllable(syllable) for syllable in every))
-
-
-@lru_cache(maxsize=65536)
-def _distance(one: tuple[tuple[str, str], ...], other: tuple[tuple[str, str], ...]) -> float:
-    """0 for the same sound, 1 for nothing alike; the nearest of several readings counts."""
-    return min(_part(a[0], b[0], _NEAR_INITIALS) + _part(a[1], b[1], _NEAR_FINALS) for a in one for b in other)
+def _distance(one: Syllable, other: Syllable) -> float:
+    """0 for the same sound, 1 for nothing alike."""
+    return _part(one.initial, other.initial, _NEAR_INITIALS) + _part(one.final, other.final, _NEAR_FINALS)
 
 
 def _part(one: str, other: str, near: dict[frozenset[str], float]) -> float:
@@ -124,7 +132,7 @@ def _find(heard: list[Syllable], wanted: list[Syllable], text: str) -> tuple[flo
     for at, syllable in enumerate(heard):
         row: list[tuple[float, int]] = [(0.0, at + 1)]
         for j in range(1, size + 1):
-            came = best[j - 1][0] + _distance(syllable.options, wanted[j - 1].options)
+            came = best[j - 1][0] + _distance(syllable, wanted[j - 1])
             first = at if j == 1 else best[j - 1][1]
             row.append(
                 min(
@@ -137,9 +145,6 @@ def _find(heard: list[Syllable], wanted: list[Syllable], text: str) -> tuple[flo
         cost, first = best[size]
         first = min(first, at)
         score = 1 - cost / size
-        if size == 1:
-            # One syllable is found in any long sentence by chance.
-            score -= _SHORT_IN_LONG * (len(heard) - 1)
         if heard[first].char > 0 and text[heard[first].char - 1] in "不没别":
             score -= _NEGATED
         if score > found[0]:

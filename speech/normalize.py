@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from speech.numerals import COUNT, FIGURES, count_of
 from speech.said_times import TimeSaid, times_said
-from speech.syllables import plain_syllable
+from speech.syllables import plain_syllable, split_syllable
 
 __all__ = ["FiguresSaid", "NumberSaid", "TimeSaid", "figures_said", "numbers", "telephone_number", "times_said"]
 
@@ -69,51 +69,102 @@ _BY_SOUND = {"yao": "1", "yi": "1", "er": "2", "san": "3", "si": "4", "wu": "5",
              "jiu": "9", "ling": "0", "dong": "0", "guai": "7", "liang": "2"}  # fmt: skip
 
 
-def figures_said(text: str, *, at_least: int = 3, by_sound: bool = True) -> list[FiguresSaid]:
+@dataclass(frozen=True, slots=True)
+class _Figure:
+    """`sure`: a figure as it is written, not a homophone."""
+
+    figures: str
+    start_char: int
+    end_char: int
+    sure: bool
+
+
+def figures_said(text: str, *, at_least: int = 3) -> list[FiguresSaid]:
     """Runs of figures said one by one, from left to right: 幺三八零幺…, 1 3 8, 三个八 (888), hesitations between.
 
-    `by_sound`: take homophones (要, 衣, 把) for figures where they stand among at least as many true figures.
-    Runs with fewer than `at_least` figures are left out. Counts (两百三十五, 十四) are no such runs.
+    Homophones (要, 衣, 把) count where true figures stand around them, and never outnumber them. Runs with fewer than
+    `at_least` figures are left out. Counts (两百三十五, 十四) are no such runs.
     """
-    runs: list[FiguresSaid] = []
+    return [said for run in _runs(text) if len((said := _said(run)).figures) >= at_least]
+
+
+def telephone_number(text: str) -> FiguresSaid | None:
+    """A Chinese telephone number said in the text: mobile (11 figures) or land line (8, or with its area code).
+
+    A country code is left off; a homophone at the end that makes the number too long is no part of it; a mobile's
+    leading 1 may have been misheard (你三九…). None when no run of figures makes a number: ask again, and let the
+    caller press the keys.
+    """
+    for run in _runs(text):
+        while True:
+            said = _said(run)
+            figures = re.sub(r"^(?:0086|86)(?=1[3-9]\d{9}$)", "", said.figures)
+            if _TELEPHONE.fullmatch(figures):
+                return FiguresSaid(figures, said.start_char, said.end_char)
+            before = said.start_char - 1
+            if re.fullmatch(r"[3-9]\d{9}", figures) and before >= 0 and _like_one(text[before]):
+                return FiguresSaid("1" + figures, before, said.end_char)
+            if len(run) < 2 or run[-1].sure:
+                break
+            run = run[:-1]
+    return None
+
+
+_TELEPHONE = re.compile(r"1[3-9]\d{9}|0(?:10|2\d)[2-9]\d{7}|0[3-9]\d{2}[2-9]\d{6,7}|[2-9]\d{7}")
+
+
+def _like_one(char: str) -> bool:
+    """Whether it may be 一 or 幺 misheard: the same vowel."""
+    return split_syllable(plain_syllable(char))[1] in ("i", "iao", "ao") if plain_syllable(char) else False
+
+
+def _said(run: list[_Figure]) -> FiguresSaid:
+    return FiguresSaid("".join(figure.figures for figure in run), run[0].start_char, run[-1].end_char)
+
+
+def _runs(text: str) -> list[list[_Figure]]:
+    runs = []
     at = 0
     while at < len(text):
-        run = _run_from(text, at, by_sound)
-        if run is None:
-            at += 1
-            continue
-        if len(run.figures) >= at_least:
+        run = _run_from(text, at)
+        follows = text[run[-1].end_char :][:1] if run else ""
+        a_count = follows in _UNITS_OF_COUNTS and bool(follows) and len(run) < 7
+        if run and not a_count:
             runs.append(run)
-        at = max(run.end_char, at + 1)
+        at = max(run[-1].end_char if run else 0, at + 1)
     return runs
 
 
-def _run_from(text: str, start: int, by_sound: bool) -> FiguresSaid | None:
-    """The run that begins at `start` with a true figure, or with a homophone before two true ones."""
-    figures, at, end = "", start, start
-    sure = guessed = 0
+_UNITS_OF_COUNTS = "十百千万"
+
+
+def _run_from(text: str, start: int) -> list[_Figure]:
+    """The figures that begin at `start`, up to the first thing that is neither figure nor hesitation."""
+    run: list[_Figure] = []
+    at = start
     while at < len(text):
-        times = next((word for word in _TIMES_OVER if text.startswith(word, at)), None)
-        if times is not None and text[at + len(times) : at + len(times) + 1] in FIGURES and text[at + len(times)]:
-            figures += FIGURES[text[at + len(times)]] * _TIMES_OVER[times]
-            at += len(times) + 1
-            sure, end = sure + 1, at
-            continue
-        char = text[at]
-        if char in FIGURES:
-            figures, at, sure = figures + FIGURES[char], at + 1, sure + 1
-            end = at
-        elif by_sound and (figure := _BY_SOUND.get(plain_syllable(char))) and _figures_near(text, at):
-            figures, at, guessed = figures + figure, at + 1, guessed + 1
-            end = at
-        elif figures and (gap := _BETWEEN_FIGURES.match(text, at)):
-            at = gap.end()
+        times = next((word for word in _TIMES_OVER if text.startswith(word, at)), "")
+        repeated = text[at + len(times) : at + len(times) + 1]
+        guessed = sum(not figure.sure for figure in run)
+        if times and repeated in FIGURES:
+            end = at + len(times) + 1
+            run.append(_Figure(FIGURES[repeated] * _TIMES_OVER[times], at, end, True))
+        elif text[at] in FIGURES:
+            end = at + 1
+            run.append(_Figure(FIGURES[text[at]], at, end, True))
+        elif (
+            (figure := _BY_SOUND.get(plain_syllable(text[at])))
+            and guessed < max(1, len(run) / 2)
+            and (_figures_near(text, at) or len(run) >= 4)
+        ):
+            end = at + 1
+            run.append(_Figure(figure, at, end, False))
+        elif run and (gap := _BETWEEN_FIGURES.match(text, at)):
+            end = gap.end()
         else:
             break
-    follows = text[end : end + 1]
-    if not figures or guessed > sure or (follows in ("十", "百", "千", "万") and len(figures) < 7):
-        return None
-    return FiguresSaid(figures, start, end)
+        at = end
+    return run
 
 
 def _figures_near(text: str, at: int) -> bool:
@@ -121,16 +172,3 @@ def _figures_near(text: str, at: int) -> bool:
     before, after = text[max(0, at - 2) : at], text[at + 1 : at + 3]
     left, right = [c in FIGURES for c in before], [c in FIGURES for c in after]
     return (left[-1:] == [True] and right[:1] == [True]) or left == [True, True] or right == [True, True]
-
-
-def telephone_number(text: str) -> FiguresSaid | None:
-    """A Chinese telephone number said in the text: mobile (11 figures) or land line (8, or with its area code).
-
-    The figures may come with the country code, which is left off. None when no run of figures makes a number:
-    ask again, and let the caller press the keys.
-    """
-    for run in figures_said(text, at_least=7):
-        figures = re.sub(r"^(?:0086|86)(?=1[3-9]\d{9}$)", "", run.figures)
-        if re.fullmatch(r"1[3-9]\d{9}|0(?:10|2\d)[2-9]\d{7}|0[3-9]\d{2}[2-9]\d{6,7}|[2-9]\d{7}", figures):
-            return FiguresSaid(figures, run.start_char, run.end_char)
-    return None

@@ -59,8 +59,8 @@ async def test_complaints_on_the_telephone_are_understood(engine: VoskEngine, ca
         assert transcript.text == join_words([word.text for word in transcript.words])
         assert " " not in transcript.text
         assert not transcript.late
-    # Measured 0.08 on these; the floor leaves room for another build of the libraries.
-    assert wrong / sum(map(len, SENTENCES)) < 0.2
+    # Measured 0.03 on these; the floor leaves room for another build of the libraries.
+    assert wrong / sum(map(len, SENTENCES)) < 0.15
 
 
 async def test_eight_callers_at_once_all_get_their_words_and_partials(

@@ -36,7 +36,10 @@ ANSWERS = ["是", "是的", "对", "不是", "不对", "没有", "人工", "转�
         ("不拥", "不用"),
         ("宝密", "保密"),
         ("仁工", "人工"),
-        ("人翁", None),
+        ("故事", "不是"),  # b misheard: no yes
+        ("是但", "是的"),
+        ("这人工", "转人工"),
+        ("无用了", "不用"),
     ],
 )
 def test_answers_are_heard_by_their_sound(heard: str, phrase: str | None) -> None:
