@@ -7,8 +7,6 @@ desks are told after the commit.
 from __future__ import annotations
 
 import asyncio
-import json
-import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -24,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from cases import draft_rows as rows
 from cases import lifecycle, metrics
 from cases.accounts import Accounts, producer_token
+from cases.case_number import case_number, check_template, counter_name
 from cases.categories import category_exists
 from cases.errors import CasesError
 from cases.fields import (
@@ -36,22 +35,22 @@ from cases.fields import (
     values_of,
     view_fields,
 )
-from cases.lifecycle import SYSTEM, Action, Actor, Rules, Status, Transition
+from cases.intake import Intake
+from cases.lifecycle import SYSTEM, Actor, Rules, Status, Transition
 from cases.live import Fanout, LiveBoard
 from cases.recordings import CALL_ID, RecordingFiles
-from cases.schema import ComplaintDraft, DraftReceipt, LiveUpdate, Recording
+from cases.schema import ComplaintDraft
 from cases.settings import CasesSettings
 from cases.store import Database, sqlite_url
-from cases.tables import cases, drafts, history, recordings
+from cases.tables import cases, drafts
+from cases.telling import Telling
 from cases.views import (
     CasePage,
     CaseView,
-    DraftChange,
     DraftView,
     EditBody,
     EditReceipt,
     LiveCallView,
-    QueueChange,
     QueuePage,
 )
 
@@ -84,14 +83,15 @@ class CasesService:
         self.clock = clock
         self.rules = Rules(undo_seconds=settings.undo_seconds, take_minutes=settings.take_minutes)
         self.zone = ZoneInfo(settings.timezone)
-        check_case_number(settings.case_number)
+        check_template(settings.case_number)
         self.db = Database(settings.database_url or sqlite_url(state_dir / "cases.db"))
         self.accounts = Accounts(self.db, settings.session_hours, hasher)
         self.files = RecordingFiles(settings.recordings_dir or state_dir / "recordings", settings.max_recording_bytes)
         self.fanout = Fanout()
         self.board = LiveBoard()
+        self.telling = Telling(self.db, self.fanout)
+        self.intake = Intake(self.db, self.files, self.board, self.telling, clock)
         self.closing = False
-        self._recording_turn = asyncio.Lock()
 
     async def start(self) -> None:
         """Folders and tables. A database that starts beside us is waited for, some seconds."""
@@ -108,85 +108,6 @@ class CasesService:
     async def close(self) -> None:
         self.end_streams()
         await self.db.close()
-
-    # --- producers -------------------------------------------------------------------------------------------------
-
-    async def receive_draft(self, draft: ComplaintDraft) -> DraftReceipt:
-        """Keeps a draft once, however often it is sent; the first one counts."""
-        now, draft_id = self.clock(), str(draft.draft_id)
-        values = {
-            "draft_id": draft_id,
-            "call_id": draft.call_id,
-            "received_at": draft.received_at,
-            "stored_at": now,
-            "draft": draft.model_dump_json(),
-            "edits": {},
-            "edits_count": 0,
-            "status": Status.WAITING.value,
-            "version": 1,
-            "is_open": True,
-            "ended": draft.ended.value,
-            "complete": draft.complete,
-            **rows.summary_values(summarise(draft, {})),
-        }
-        async with self.db.write() as tx:
-            statement = self.db.insert(drafts).values(values).on_conflict_do_nothing(index_elements=["draft_id"])
-            created = (await tx.execute(statement.returning(drafts.c.draft_id))).scalar() is not None
-            if created:
-                entry = {"at": now, "actor": "producer", "actor_name": draft.channel.value}
-                steps = {"action": Action.RECEIVED.value, "to_status": Status.WAITING.value}
-                await tx.execute(history.insert().values(draft_id=draft_id, **entry, **steps))
-            status = (await tx.execute(sa.select(drafts.c.status).where(drafts.c.draft_id == draft_id))).scalar_one()
-        metrics.DRAFTS_RECEIVED.labels("created" if created else "repeated").inc()
-        log.info("draft_received", draft_id=draft_id, call_id=draft.call_id, created=created)
-        if self.board.deliver(draft.call_id):
-            self._tell_gone(draft.call_id)
-        if created:
-            await self._tell(draft_id, "added")
-        return DraftReceipt(draft_id=draft.draft_id, created=created, status=status)
-
-    async def receive_recording(
-        self, call_id: str, chunks: AsyncIterator[bytes], sha256: str
-    ) -> tuple[Recording, bool]:
-        """(what is kept, whether it is new). A longer recording replaces a shorter one, never the other way."""
-        stored = await self.files.receive(call_id, chunks, sha256)
-        values = {
-            "file": stored.file,
-            "seconds": stored.seconds,
-            "bytes": stored.size_bytes,
-            "sha256": stored.sha256,
-            "stored_at": self.clock(),
-        }
-        # The lock keeps `before` true; the statement alone decides, should another process write to PostgreSQL too.
-        async with self._recording_turn, self.db.write() as tx:
-            before = await rows.find_recording(tx, call_id)
-            insert = self.db.insert(recordings).values(call_id=call_id, **values)
-            upsert = insert.on_conflict_do_update(
-                index_elements=["call_id"], set_=values, where=insert.excluded.seconds > recordings.c.seconds
-            )
-            keeps = (await tx.execute(upsert.returning(recordings.c.call_id))).scalar() is not None
-            kept = rows.recording_of(await rows.find_recording(tx, call_id))
-            ids = (await tx.execute(sa.select(drafts.c.draft_id).where(drafts.c.call_id == call_id))).scalars().all()
-        assert kept is not None
-        metrics.RECORDINGS.labels("kept" if keeps else "repeated").inc()
-        log.info("recording_received", call_id=call_id, seconds=round(stored.seconds, 1), kept=keeps)
-        if keeps:
-            metrics.RECORDING_BYTES.inc(stored.size_bytes)
-            if before is not None:
-                await self.files.forget(before.file)
-            for draft_id in ids:
-                await self._tell(draft_id, "changed")
-        elif before is not None and before.file != stored.file:
-            await self.files.forget(stored.file)
-        return kept, keeps
-
-    def receive_live(self, updates: list[LiveUpdate]) -> None:
-        now = self.clock()
-        for update in updates:
-            fresh = self.board.apply(update, now)
-            metrics.LIVE_UPDATES.labels("fresh" if fresh else "old").inc()
-            if fresh:
-                self.fanout.live(update)
 
     # --- the queue and one draft -----------------------------------------------------------------------------------
 
@@ -270,7 +191,7 @@ class CasesService:
             shown = any(getattr(row, name) != value for name, value in summary.items() if name != "search")
             await rows.save(tx, draft_id, {**values, **summary})
         metrics.EDITS.inc()
-        await self._tell(draft_id, "changed" if shown else None)
+        await self.telling.draft(draft_id, "changed" if shown else None)
         fields = view_fields(draft, edits)
         return EditReceipt(
             draft_id=draft_id,
@@ -282,7 +203,7 @@ class CasesService:
 
     async def _step(self, draft_id: str, actor: Actor, decide: Decide) -> DraftView:
         if await self._transit(draft_id, actor, decide) is not None:
-            await self._tell(draft_id, "changed")
+            await self.telling.draft(draft_id, "changed")
         return await self.draft(draft_id, actor)
 
     async def _transit(self, draft_id: str, actor: Actor, decide: Decide) -> Transition | None:
@@ -311,8 +232,8 @@ class CasesService:
         values = values_of(draft, row.edits)
         check_ready(values)
         today = now.astimezone(self.zone)
-        sequence = await self.db.next_number(tx, f"case:{today:%Y%m%d}")
-        number = self.settings.case_number.format(date=today, sequence=sequence)
+        sequence = await self.db.next_number(tx, counter_name(today))
+        number = case_number(self.settings.case_number, today, sequence)
         await tx.execute(
             cases.insert().values(
                 number=number,
@@ -331,7 +252,7 @@ class CasesService:
         """Gives back what nobody is at, forgets quiet calls, counts. Called every half minute; how many went back."""
         now = self.clock()
         for call_id in self.board.expire(now):
-            self._tell_gone(call_id)
+            self.telling.gone(call_id)
         metrics.LIVE_CALLS.set(len(self.board.calls()))
         query = sa.select(drafts.c.draft_id).where(drafts.c.status == Status.TAKEN.value)
         query = query.where(drafts.c.touched_at <= lifecycle.stale_before(self.rules, now)).limit(SWEEP_BATCH)
@@ -343,45 +264,9 @@ class CasesService:
         gone = 0
         for draft_id in stale:
             if await self._transit(draft_id, SYSTEM, lambda s, at: lifecycle.go_stale(s, at, self.rules)):
-                await self._tell(draft_id, "changed")
+                await self.telling.draft(draft_id, "changed")
                 gone += 1
         return gone
-
-    def _tell_gone(self, call_id: str) -> None:
-        """A live call's row goes: its draft is here, or nothing was heard of it for long."""
-        self.fanout.change("live-gone", json.dumps({"call_id": call_id}))
-
-    async def _tell(self, draft_id: str, change: str | None) -> None:
-        """Tells every desk of a draft, and of its row when that has `change`d (added or changed)."""
-        try:
-            async with self.db.read() as tx:
-                row = await rows.queue_item(tx, draft_id)
-                urgent, waiting = await rows.queue_counts(tx)
-        except CasesError as error:  # what happened is committed: whoever did it must not hear that it failed
-            log.warning("desks_not_told", draft_id=draft_id, code=error.code)
-            self.fanout.change("resync", "{}")
-            return
-        item = rows.item_of(row)
-        is_open = item.status in lifecycle.OPEN
-        if change is not None:
-            shown = QueueChange(
-                change=change if is_open else "removed",
-                draft_id=draft_id,
-                item=item if is_open else None,
-                urgent=urgent,
-                waiting=waiting,
-            )
-            self.fanout.change("queue", shown.model_dump_json())
-        draft_change = DraftChange(
-            draft_id=draft_id,
-            version=item.version,
-            status=item.status,
-            edits_count=row.edits_count,
-            taken_by=item.taken_by,
-            taken_by_name=item.taken_by_name,
-            has_recording=item.has_recording,
-        )
-        self.fanout.change("draft", draft_change.model_dump_json())
 
     # --- cases and recordings --------------------------------------------------------------------------------------
 
@@ -418,20 +303,6 @@ class _naming_taker:
         if isinstance(error, CasesError) and error.code == "draft-taken":
             error.extra.pop("taken_by_id", None)
             error.extra |= {"taken_by": self._row.taker, "taken_by_name": self._row.taker_name}
-
-
-def check_case_number(template: str) -> None:
-    """CasesError `case-number-template` unless every day and every case of a day gives another number."""
-    days = [datetime(*day, tzinfo=UTC) for day in ((2026, 1, 31), (2026, 2, 1), (2026, 2, 2), (2027, 2, 1))]
-    try:
-        numbers = {template.format(date=day, sequence=sequence) for day in days for sequence in (1, 12, 1_000_000)}
-    except (KeyError, ValueError, IndexError, AttributeError) as error:
-        raise CasesError("case-number-template", f"cases.case_number cannot be filled in: {error!r}") from error
-    if len(numbers) < 12 or max(map(len, numbers)) > 64 or not all(re.fullmatch(r"[\w.-]+", n) for n in numbers):
-        raise CasesError(
-            "case-number-template",
-            "cases.case_number needs {date:…} with the day and {sequence:…}, and makes at most 64 letters and digits",
-        )
 
 
 def _is_away(error: Exception) -> bool:

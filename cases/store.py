@@ -14,9 +14,17 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from alembic.util import CommandError
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    InvalidRequestError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -93,11 +101,19 @@ class Database:
             sa.event.listen(self.engine.sync_engine, "begin", _sqlite_begins)
 
     async def start(self) -> None:
-        """Make or migrate the tables. Raises CasesError `database-away` when the database cannot be reached."""
+        """Make or migrate the tables. Raises CasesError `database-away` (wait) or `database-refused` (mend)."""
         if self.is_sqlite and self.url.database:
             await asyncio.to_thread(_make_file, Path(self.url.database))
-        async with self.write() as tx:
-            await tx.run_sync(migrations.upgrade)
+        try:
+            async with self.write() as tx:
+                await tx.run_sync(migrations.upgrade)
+        except (SQLAlchemyError, CommandError, CasesError) as error:
+            cause = error.__cause__ if isinstance(error, CasesError) else error
+            said = str(getattr(cause, "orig", None) or cause)
+            if isinstance(error, CasesError) and type(getattr(cause, "orig", None)) is not sqlite3.DatabaseError:
+                raise
+            # No such database, a wrong password, a file that is none, tables of a newer version: waiting mends nothing.
+            raise CasesError("database-refused", f"the database cannot be used: {said.splitlines()[0]}") from error
 
     async def close(self) -> None:
         await self.engine.dispose()

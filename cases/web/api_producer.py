@@ -29,7 +29,7 @@ async def post_draft(request: web.Request) -> web.Response:
         ComplaintDraft.model_validate_json(draft.model_dump_json())
     except ValidationError as error:
         raise from_validation(error, "draft-invalid", "the draft holds numbers that JSON cannot carry") from error
-    receipt = await request.app[SERVICE].receive_draft(draft)
+    receipt = await request.app[SERVICE].intake.receive_draft(draft)
     return json_response(receipt, status=201 if receipt.created else 200)
 
 
@@ -44,7 +44,7 @@ async def put_recording(request: web.Request) -> web.Response:
         raise CasesError("digest-missing", f"send {DIGEST_HEADER}: the SHA-256 of the body in hexadecimal", status=400)
     if (request.content_length or 0) > service.files.max_bytes:
         raise too_large(service.files.max_bytes)
-    recording, new = await service.receive_recording(call_id, _chunks(request), sha256)
+    recording, new = await service.intake.receive_recording(call_id, _chunks(request), sha256)
     return json_response(recording, status=201 if new else 200)
 
 
@@ -61,7 +61,7 @@ async def post_live(request: web.Request) -> web.Response:
         raise from_validation(error, "live-invalid", "the body is a JSON list of LiveUpdate") from error
     if len(updates) > MAX_LIVE_BATCH:
         raise CasesError("live-invalid", f"at most {MAX_LIVE_BATCH} updates at once", status=422)
-    request.app[SERVICE].receive_live(updates)
+    request.app[SERVICE].intake.receive_live(updates)
     return web.Response(status=204)
 
 

@@ -24,7 +24,7 @@ def _view(session: Session) -> SessionView:
 async def log_in(request: web.Request) -> web.Response:
     asked = await read_body(request, Credentials)
     service, limit, address = request.app[SERVICE], request.app[LOGIN_LIMIT], address_of(request)
-    if wait_seconds := limit.wait_seconds(asked.username, address, service.clock()):
+    if wait_seconds := limit.begin(asked.username, address, service.clock()):
         metrics.LOGINS.labels("limited").inc()
         raise CasesError(
             "login-limited",
@@ -37,7 +37,6 @@ async def log_in(request: web.Request) -> web.Response:
         token, session = await service.accounts.log_in(asked.username, asked.password, now=service.clock())
     except CasesError as error:
         if error.code == "login-failed":
-            limit.failed(asked.username, address, service.clock())
             metrics.LOGINS.labels("failed").inc()
             log.warning("login_failed", address=address)
         raise

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Any
 
 import pytest
+import structlog
 from aiohttp import web
 
 from cases.schema import draft_id_of
 from cases.web import app as web_app
 from cases.web.auth import Lets
-from cases.web.login_limit import FAILURES_PER_USER
+from cases.web.login_limit import TRIES_PER_USER
 
 PUBLIC = {
     ("GET", "/login"),
@@ -178,7 +180,7 @@ async def test_guessing_stops_early_and_tells_nothing(backend: Any) -> None:
     client = backend.client()
     answers = []
     for name in ("li", "nobody"):
-        for _ in range(FAILURES_PER_USER):
+        for _ in range(TRIES_PER_USER):
             async with client.post("/api/session", json={"username": name, "password": "wrong"}) as response:
                 assert response.status == 401
                 answers.append(await response.json(content_type=None))
@@ -190,6 +192,47 @@ async def test_guessing_stops_early_and_tells_nothing(backend: Any) -> None:
     backend.clock.go_on(seconds=301)
     async with client.post("/api/session", json=right) as response:
         assert response.status == 200
+
+
+async def test_guesses_at_the_same_moment_are_counted_too(backend: Any) -> None:
+    await backend.add_user("li")
+    client = backend.client()
+
+    async def guess() -> int:
+        async with client.post("/api/session", json={"username": "li", "password": "wrong"}) as response:
+            return int(response.status)
+
+    answers = await asyncio.gather(*(guess() for _ in range(20)))
+    assert sorted(answers) == [401] * TRIES_PER_USER + [429] * (20 - TRIES_PER_USER)
+
+
+async def test_nobody_costs_as_much_as_somebody(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await backend.add_user("li")
+    await backend.add_user("gone")
+    await backend.service.accounts.disable_user("gone")
+    verified = []
+    real = backend.service.accounts._verify
+
+    async def count(hashed: str, password: str) -> bool:
+        verified.append(hashed.split("$")[3])  # the hash's cost
+        return bool(await real(hashed, password))
+
+    monkeypatch.setattr(backend.service.accounts, "_verify", count)
+    for name in ("li", "gone", "nobody", "李"):
+        async with backend.client().post("/api/session", json={"username": name, "password": "wrong"}) as response:
+            assert response.status == 401
+    assert len(verified) == 4
+    assert len(set(verified)) == 1
+
+
+async def test_the_log_holds_no_query_and_no_whole_number(backend: Any, make_draft: Any) -> None:
+    with structlog.testing.capture_logs() as lines:
+        await backend.deliver(make_draft())
+        desk = await backend.log_in()
+        await desk.get("/api/queue", params={"q": "13810001234"})
+        await desk.get("/api/nothing/13810001234")
+    assert any(line["event"] == "request" and line.get("route") == "/api/queue" for line in lines)
+    assert "13810001234" not in str(lines)
 
 
 @pytest.mark.parametrize(

@@ -106,13 +106,23 @@ def _refuse() -> Any:
     raise ConnectionRefusedError(111, "Connection refused")
 
 
-async def test_a_broken_database_file_says_so_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cases.service.START_ATTEMPTS", 1)
+async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "cases.db"))
+    await database.start()
+    async with database.write() as tx:
+        await tx.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(CasesError) as error:
+        await database.start()
+    assert error.value.code == "database-refused"
+    await database.close()
+
+
+async def test_a_broken_database_file_says_so_at_start(tmp_path: Path) -> None:
     (tmp_path / "cases.db").write_bytes(b"this is no database" * 1000)
     service = CasesService(CasesSettings(), tmp_path)
     with pytest.raises(CasesError) as error:
         await service.start()
-    assert error.value.code == "database-away"
+    assert error.value.code == "database-refused"
     await service.close()
 
 
@@ -189,7 +199,7 @@ async def test_a_killed_backend_keeps_every_draft_that_it_acknowledged_once(tmp_
 async def test_ten_thousand_waiting_drafts_are_read_by_their_index(tmp_path: Path, make_draft: Any) -> None:
     draft = make_draft()
     async with open_service(CasesSettings(), tmp_path) as service:
-        await service.receive_draft(draft)
+        await service.intake.receive_draft(draft)
         async with service.db.write() as tx:
             row = dict((await tx.execute(sa.select(drafts))).mappings().one())
             copies = [
