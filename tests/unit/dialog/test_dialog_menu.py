@@ -185,6 +185,15 @@ def test_loop_is_allowed_when_it_is_bounded(with_menu: Callable[[str], Path]) ->
     assert load_menu(bounded).states["open"].times == 2
 
 
+def test_loop_through_the_ways_out_of_two_bounds_is_found(with_menu: Callable[[str], Path]) -> None:
+    menu = ROUTES.replace('"open"', '"one"')
+    for name, other in (("one", "two"), ("two", "one")):
+        menu += f'[states.{name}]\nsay = ["place"]\nnext = "bye"\ntimes = 1\nafter = "{other}"\n'
+    problems = problems_of(with_menu(menu))
+    assert [problem.code for problem in problems] == ["unbounded-loop"]
+    assert "one, two" in problems[0].message
+
+
 def test_menu_deeper_than_one_level_is_warned_of_and_still_taken(with_menu: Callable[[str], Path]) -> None:
     choice = """
 [states.{name}]
