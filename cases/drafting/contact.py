@@ -25,6 +25,8 @@ _SYLLABLE_DIGITS = {
     "ling": "0", "yao": "1", "yi": "1", "er": "2", "liang": "2", "san": "3", "si": "4", "wu": "5", "liu": "6", "qi": "7", "ba": "8", "jiu": "9",
 }  # fmt: skip
 _RUN = re.compile(r"D(?:[DSF]*D)?")
+# names of the menu's answers (prompts/menu.toml)
+_SAME, _CONFIDENTIAL = "same", "confidential"
 _WRONG = re.compile(r"不对|错了|说错|重新说|重说|应该是")
 
 
@@ -198,7 +200,7 @@ def _this_one(number: int, turn: Turn, caller_number: str | None, *, contact: bo
     table = contact_table()
     if contact and turn.digits in table.keys_this_number:
         return [(0.95, digits, Span(number, 0, 0))]
-    if contact and turn.text in table.yes:
+    if contact and turn.text and (turn.text in table.yes or turn.answer == _SAME):
         return [(0.9, digits, Span(number, 0, len(turn.text)))]
     for found in _indexes()["this_number"].find(hear(turn.text)):
         if turn.text[: found.start].endswith(table.refusals):
@@ -219,6 +221,11 @@ def confidential(turns: Sequence[Turn]) -> Understood[bool]:
     for number, turn in enumerate(turns):
         if turn.asks is Asks.CONTACT and turn.digits in contact_table().keys_confidential:
             result = Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [Span(number, 0, 0)]))
+            continue
+        if turn.asks is Asks.CONTACT and turn.answer == _CONFIDENTIAL and turn.text:
+            whole = [Span(number, 0, len(turn.text))]
+            result = Understood[bool](value=True, confidence=0.9, evidence=evidence_of(turns, whole))
+            continue
         if turn.asks not in (Asks.NARRATION, Asks.PLACE, Asks.CONTACT) or not turn.text:
             continue
         heard = hear(turn.text)

@@ -28,6 +28,7 @@ _DETAIL_ONLY = 0.35
 _DETAIL_ASKED = 0.5
 _DISTRICT_ONLY = 0.7
 _INSTITUTIONS = ("医院", "大学", "银行", "法院")  # 天坛医院 has long been elsewhere
+_UNKNOWN = "unknown"  # the menu's answer (prompts/menu.toml) for a caller who cannot say where
 _NOT_THERE = ("不是", "不在", "不住")
 _FROM_TO_CHARS = 12
 _GOING_THERE = ("到", "去", "往", "回", "开往", "发往", "老家在", "老家是")  # where somebody was going is not the place
@@ -71,7 +72,7 @@ def _contexts() -> tuple[PhraseIndex[None], PhraseIndex[None], PhraseIndex[None]
 
 def place(turns: Sequence[Turn]) -> Understood[Place]:
     """The place of the matter. The answer to "where" (Asks.PLACE) overrides what was told before it."""
-    told = turns_asked(turns, Asks.NARRATION, Asks.PLACE)
+    told = [one for one in turns_asked(turns, Asks.NARRATION, Asks.PLACE) if one[1].answer != _UNKNOWN]
     said = [one for number, turn in told for one in _mentions(number, turn)]
     answered = [one for one in said if one.asked and one.strength >= _ENOUGH]
     if answered:

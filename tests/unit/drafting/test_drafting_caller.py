@@ -88,6 +88,15 @@ def test_pressed(digits: str, number: str | None, secret: bool | None) -> None:
         assert (evidence.start_char, evidence.end_char) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("answer", "number", "secret"), [("same", LINE, None), ("confidential", None, True), ("", None, None)]
+)
+def test_what_the_menu_took_the_answer_for(answer: str, number: str | None, secret: bool | None) -> None:
+    turns = (Turn(step="contact", asks=Asks.CONTACT, text="中", answer=answer),)
+    assert callback_number(turns, LINE).value == number
+    assert confidential(turns).value is secret
+
+
 def test_badly_heard_digits_are_less_sure() -> None:
     words = tuple(
         Word(text=c, start_seconds=i, end_seconds=i + 0.5, confidence=0.5)
