@@ -113,17 +113,7 @@ def unpack_model(
     models_dir.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=models_dir, prefix=".unpacking-"))
     try:
-        with zipfile.ZipFile(archive) as content:
-            top = _checked_members(content, archive)
-            total = sum(member.file_size for member in content.infolist())
-            if shutil.disk_usage(models_dir).free < total + 2**20:
-                raise SpeechError("model-disk-full", f"{models_dir} has no room for {total / 1e6:.0f} MB")
-            done = 0
-            for member in content.infolist():
-                content.extract(member, aside)
-                done += member.file_size
-                if progress:
-                    progress(Progress("unpacking", done, total))
+        top = _extract(archive, aside, progress)
         if name is not None and top != name:
             raise SpeechError("model-archive-broken", f"{archive.name} holds {top}, not {name}")
         check_model(aside / top)
@@ -142,6 +132,22 @@ def unpack_model(
         raise SpeechError("model-disk-full", f"cannot unpack into {models_dir}: {error.strerror}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _extract(archive: Path, aside: Path, progress: Callable[[Progress], None] | None) -> str:
+    """Everything in the archive into `aside`; returns its one folder's name."""
+    with zipfile.ZipFile(archive) as content:
+        top = _checked_members(content, archive)
+        total = sum(member.file_size for member in content.infolist())
+        if shutil.disk_usage(aside).free < total + 2**20:
+            raise SpeechError("model-disk-full", f"{aside.parent} has no room for {total / 1e6:.0f} MB")
+        done = 0
+        for member in content.infolist():
+            content.extract(member, aside)
+            done += member.file_size
+            if progress:
+                progress(Progress("unpacking", done, total))
+    return top
 
 
 def _checked_members(content: zipfile.ZipFile, archive: Path) -> str:

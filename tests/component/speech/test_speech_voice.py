@@ -47,7 +47,7 @@ def test_the_cache_survives_damage_and_a_place_where_nothing_can_be_written(voic
 
 
 def test_the_disk_cache_is_bounded(voice: Voice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speech.voice._DISK_BYTES", 60_000)
+    monkeypatch.setattr("speech.voice_cache._DISK_BYTES", 60_000)
     small = Voice(tmp_path)
     for text in ("一号", "二号", "三号", "四号", "五号", "六号", "七号", "八号"):
         small.speak(text)
@@ -126,7 +126,7 @@ def test_many_threads_may_speak_at_once(voice: Voice) -> None:
 
 
 def test_a_voice_that_is_not_installed_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("speech.voice.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("speech.voice_model.importlib.util.find_spec", lambda name: None)
     with pytest.raises(SpeechError, match="make setup") as caught:
         Voice(tmp_path).speak(TEXT)
     assert caught.value.code == "voice-missing"
@@ -138,7 +138,7 @@ def test_a_damaged_voice_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for name in ("fastspeech2_quan.tflite", "mb_melgan.tflite"):
         (assets / name).write_bytes(b"no model" * 100)
     (assets / "baker_mapper.json").write_text('{"symbol_to_id": {}}')
-    monkeypatch.setattr("speech.voice._assets", lambda: assets)
+    monkeypatch.setattr("speech.voice.voice_assets", lambda: assets)
     with pytest.raises(SpeechError) as caught:
         Voice(tmp_path / "cache").load()
     assert caught.value.code == "voice-broken"

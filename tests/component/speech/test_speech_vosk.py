@@ -17,7 +17,8 @@ from speech.errors import SpeechError
 from speech.models import BUNDLED_DIR
 from speech.recognizer import Partial, RecognizerStream, Transcript
 from speech.transcribe import speech_of
-from speech.vosk_engine import BACKLOG_SECONDS, VoskEngine, join_words
+from speech.vosk_engine import VoskEngine
+from speech.vosk_stream import BACKLOG_SECONDS, join_words
 
 SENTENCES = [
     "我要投诉楼下饭店每天晚上噪音特别大影响我们休息",
