@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -152,10 +153,13 @@ def _read_cursor(cursor: str) -> tuple[int, datetime, str]:
     try:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         rank, at, last = json.loads(text)
-        received_at = datetime.fromisoformat(at)
-        if not isinstance(rank, int) or not isinstance(last, str) or received_at.tzinfo is None:
+        if not (rank in range(10) and re.fullmatch(r"[A-Za-z0-9._-]{1,64}", last)):
             raise ValueError(cursor)
-    except (ValueError, TypeError, binascii.Error) as error:
+        received_at = datetime.fromisoformat(at)
+        if received_at.tzinfo is None:
+            raise ValueError(cursor)
+        received_at = received_at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise CasesError("cursor-invalid", "`after` is not a page's `next`", status=400) from error
     return rank, received_at, last
 

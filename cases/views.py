@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, JsonValue
+from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from cases.fields import FieldView, Sureness
 from cases.lifecycle import Action, Role, Status
@@ -13,6 +13,8 @@ from cases.schema import ComplaintDraft, Recording, Wire
 __all__ = ["FieldView", "Sureness"]
 
 REASON_MAX_CHARS = 500
+# PostgreSQL keeps no NUL in a text.
+Reason = Annotated[str, StringConstraints(max_length=REASON_MAX_CHARS, pattern=r"^[^\x00]*$")]
 
 
 class Credentials(Wire):
@@ -160,11 +162,11 @@ class TakeBody(VersionBody):
 
 
 class ReturnBody(VersionBody):
-    reason: str | None = Field(default=None, max_length=REASON_MAX_CHARS)
+    reason: Reason | None = None
 
 
 class RejectBody(VersionBody):
-    reason: str = Field(max_length=REASON_MAX_CHARS)
+    reason: Reason
 
 
 class EditBody(VersionBody):

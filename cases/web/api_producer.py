@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC
 
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
@@ -25,12 +26,22 @@ _LIVE = TypeAdapter(list[LiveUpdate])
 
 async def post_draft(request: web.Request) -> web.Response:
     draft = await read_body(request, ComplaintDraft, "draft-invalid")
-    try:  # what JSON cannot carry back (an infinite number) must not be kept
+    _require_storable(draft)
+    receipt = await request.app[SERVICE].intake.receive_draft(draft)
+    return json_response(receipt, status=201 if receipt.created else 200)
+
+
+def _require_storable(draft: ComplaintDraft) -> None:
+    """What the schema lets through and no database gives back: infinite numbers, times before the first year."""
+    try:
         ComplaintDraft.model_validate_json(draft.model_dump_json())
     except ValidationError as error:
         raise from_validation(error, "draft-invalid", "the draft holds numbers that JSON cannot carry") from error
-    receipt = await request.app[SERVICE].intake.receive_draft(draft)
-    return json_response(receipt, status=201 if receipt.created else 200)
+    try:
+        draft.received_at.astimezone(UTC)
+    except OverflowError as error:
+        fault = {"field": "received_at", "code": "range", "message": "not a time that there was in UTC"}
+        raise CasesError("draft-invalid", "received_at cannot be", status=422, errors=[fault]) from error
 
 
 async def put_recording(request: web.Request) -> web.Response:

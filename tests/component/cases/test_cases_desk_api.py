@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from yarl import URL
 
 from cases.schema import ComplaintDraft, draft_id_of
 
@@ -342,3 +345,72 @@ async def test_the_categories_are_those_that_edits_are_checked_by(backend: Any, 
 async def test_an_unknown_recording(backend: Any) -> None:
     desk = await backend.log_in()
     assert (await desk.get("/api/recordings/nobody")).code == "recording-unknown"
+
+
+def cursor(*parts: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        cursor(10**30, "2026-11-24T08:00:00Z", "x"),
+        cursor("0", "2026-11-24T08:00:00Z", "x"),
+        cursor(0, "2026-11-24T08:00:00", "x"),
+        cursor(0, "0001-01-01T00:00:00+14:00", "x"),
+        cursor(0, "2026-11-24T08:00:00Z", "\ud800"),
+        cursor(0, "2026-11-24T08:00:00Z", "\x00"),
+        cursor(0, "2026-11-24T08:00:00Z", ["x"]),
+        cursor({}, 1, 2),
+        cursor(),
+        "[" * 1500,
+    ],
+)
+async def test_a_forged_cursor_is_refused(backend: Any, after: str) -> None:
+    desk = await backend.log_in()
+    for path in ("/api/queue", "/api/cases"):
+        answer = await desk.get(path, params={"after": after})
+        assert (answer.status, answer.code) == (400, "cursor-invalid")
+
+
+@pytest.mark.parametrize("q", ["%ff", "%ed%a0%80", "%00", "%F0%9F%94%A5", "%25_%5c", "%E2%80%AE"])
+async def test_any_bytes_may_be_searched_for(backend: Any, make_draft: Any, q: str) -> None:
+    await backend.deliver(make_draft())
+    desk = await backend.log_in()
+    for path in ("/api/queue", "/api/cases"):
+        async with desk.client.get(URL(f"{path}?q={q}", encoded=True)) as response:
+            assert response.status == 200
+            if q != "%00":
+                assert (await response.json())["items"] == []
+    async with desk.client.get(URL(f"/api/cases/{q}", encoded=True)) as response:
+        assert response.status == 404
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"version": 2, "edits": {"subject": "\\ud800"}}',
+        b'{"version": 2, "edits": {"subject": "\xff"}}',
+        b'{"version": 2, "edits": {"place": ' + b'{"detail":' * 300 + b"1" + b"}" * 300 + b"}}",
+        b'{"version": 2, "edits": {"narrative": ' + b"[" * 5000 + b"]" * 5000 + b"}}",
+        b'{"version": 2, "edits": {"occurred": {"start": "0001-01-01T00:00:00+14:00", "end": "x"}}}',
+        b'{"version": 2, "edits": {"subject": NaN}}',
+        b'{"version": 1e400}',
+    ],
+)
+async def test_hostile_json_is_refused(backend: Any, make_draft: Any, body: bytes) -> None:
+    desk, _ = await taken(backend, make_draft)
+    headers = {"X-CSRF-Token": desk.csrf, "Content-Type": "application/json"}
+    async with desk.client.patch(f"/api/drafts/{ID}", data=body, headers=headers) as response:
+        assert response.status in (400, 422)
+        assert (await response.json(content_type=None))["code"] in ("json-invalid", "body-invalid", "edits-invalid")
+
+
+async def test_text_with_every_control_character_is_kept_as_data(backend: Any, make_draft: Any) -> None:
+    desk, version = await taken(backend, make_draft)
+    text = "".join(map(chr, range(32))) + "\u202e\u2028<b>'\"&"
+    answer = await desk.edit(ID, version, narrative=text, subject=text[:30], caller__name=text)
+    assert answer.status == 200
+    assert {f["path"]: f for f in (await desk.draft(ID))["fields"]}["narrative"]["value"] == text
+    assert (await desk.step(ID, "reject", version, reason="\x00")).status == 422
+    assert (await desk.step(ID, "confirm", version)).status == 200

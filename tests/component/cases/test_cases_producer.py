@@ -55,6 +55,8 @@ async def test_the_first_draft_counts_whatever_comes_later(backend: Any, make_dr
         ({"received_at": "2026-11-24T08:00:00"}, "received_at"),
         ({"schema_version": 2}, "schema_version"),
         ({"surprise": 1}, "surprise"),
+        ({"received_at": "0001-01-01T00:00:00+14:00"}, "received_at"),
+        ({"received_at": "9999-12-31T23:59:59-14:00"}, "received_at"),
         ({"reference": "12a"}, "reference"),
         ({"subject": {"value": "无据", "confidence": 1}}, "subject"),
         ({"subject": {"value": None, "confidence": 7}}, "subject.confidence"),

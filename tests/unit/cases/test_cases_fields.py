@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cases.errors import CasesError
 from cases.fields import (
@@ -17,7 +19,7 @@ from cases.fields import (
     values_of,
     view_fields,
 )
-from cases.schema import Category, ComplaintDraft
+from cases.schema import Category, ComplaintDraft, draft_id_of
 
 MakeDraft = Callable[..., ComplaintDraft]
 
@@ -161,3 +163,30 @@ def test_a_row_shows_what_counts_and_is_found_by_it(make_draft: MakeDraft) -> No
     assert row.unsure == 1
     for needle in ("不热", "上地", "13810001234", "01062345678", "100042", "温度"):
         assert needle in row.search
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=40),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["district", "level1", "start", "end", "said", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(edits=st.dictionaries(st.sampled_from([*FIELD_PATHS, "status"]), JSON, max_size=4))
+def test_whatever_is_typed_is_kept_or_refused_and_what_is_kept_shows(edits: dict[str, Any]) -> None:
+    try:
+        kept = check_edits(edits, known)
+    except CasesError as error:
+        assert error.status == 422  # noqa: PT017
+        assert error.errors  # noqa: PT017
+        return
+    assert set(kept) == set(edits)
+    draft = ComplaintDraft.model_validate(
+        {"draft_id": draft_id_of("c"), "call_id": "c", "received_at": "2026-11-24T08:00:00Z"}
+    )
+    row = summarise(draft, kept)
+    assert len(row.subject) <= 30
+    assert all(char >= " " for char in row.subject + row.place + row.category + row.search)
