@@ -11,25 +11,22 @@ number of turns leads to a Finish: `limits` bounds the stumbles, the menu's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import time
 
 from cases.drafting import EMERGENCY_WATCH, Emergency, hears_emergency, hears_threat, missing
 from cases.schema import AlertKind, Asks, ComplaintDraft, Ended
 from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
+from ivr.answers import MIN_CONTENT_CHARS, answer_of, content_of, given_answer, only_begun, wants_human, was_silent
 from ivr.events import CallerHungUp, CallFailed, TurnEnd, TurnEnded
-from ivr.menu_states import Answer, Condition, Group, Menu, MenuKind, MenuState, Value
+from ivr.menu_states import Condition, Group, Menu, MenuKind, MenuState, Value
 from ivr.spoken import digit_pieces, time_pieces
-from speech.grammar import match_phrase
 
-# A longer sentence that merely contains 人工 or 不知道 is a narration, not an answer.
-SHORT_ANSWER_EXTRA_CHARS = 6
-MIN_CONTENT_CHARS = 2
 # The menu's check makes these unreachable; they are here because a mistake of ours must not keep a caller for ever.
 MAX_TURNS = 40
 MAX_STEPS = 200  # states walked through between two turns
-PUNCTUATION = "，。！？、；：,.!?;: \u3000…—"
+
+__all__ = ["CallContext", "DialogEvent", "DialogState", "advance", "answer_of", "begin"]
 
 DialogEvent = TurnEnded | CallerHungUp | CallFailed
 
@@ -98,13 +95,13 @@ def _after_turn(menu: Menu, state: DialogState, event: TurnEnded, understanding:
     actions: tuple[Action, ...] = ()
     if hears_threat(event.text) is not None:
         state, actions = _raise(state, AlertKind.THREAT, event.text)
-    if _wants_human(menu, at, event) or state.turns >= MAX_TURNS:
+    if wants_human(menu, at, event) or state.turns >= MAX_TURNS:
         return _go(menu, state, menu.human.next, understanding, actions)
     if actions and menu.threat_next is not None:
         return _go(menu, state, menu.threat_next, understanding, actions)
     onward = _understood(menu, at, event, understanding)
     if onward is not None:
-        if _must_go_on(menu, state, at, event):
+        if not state.went_on and only_begun(menu, at, event):
             state = replace(state, went_on=True)
             return state, (*actions, _ask(menu, state, at, ((menu.hearing.go_on,),), understanding))
         return _go(menu, state, onward, understanding, actions)
@@ -122,7 +119,7 @@ def _stumble(
     actions: tuple[Action, ...],
 ) -> Step:
     """Silence or nothing understood: ask again more kindly, or at the limit put through to a human."""
-    if _was_silent(menu, event):
+    if was_silent(menu, event):
         state = replace(state, silences=state.silences + 1)
         over, say = state.silences >= menu.limits.silences, at.silent_say
     else:
@@ -184,79 +181,16 @@ def _holds(condition: Condition, state: DialogState, understanding: ComplaintDra
 
 def _understood(menu: Menu, at: MenuState, event: TurnEnded, understanding: ComplaintDraft | None) -> str | None:
     """The state to go to when the turn answered what was asked, else None."""
-    answer = _answer(menu, at, event)
+    answer = given_answer(menu, at, event)
     if answer is not None:
         return answer.next or at.next
     if at.asks is Asks.NARRATION:
-        return at.next if len(_content(menu, event.text)) >= MIN_CONTENT_CHARS else None
+        return at.next if len(content_of(menu, event.text)) >= MIN_CONTENT_CHARS else None
     if at.asks not in (Asks.PLACE, Asks.CONTACT):
         return None
     if understanding is None:
         return at.next if event.text or event.digits else None
     return None if at.asks.value in missing(understanding) else at.next
-
-
-def answer_of(menu: Menu, event: TurnEnded) -> str:
-    """The name of the menu's answer that a turn gave, "" for none: what drafting reads instead of keys and phrases."""
-    at = menu.states.get(event.step)
-    answer = _answer(menu, at, event) if at is not None else None
-    return answer.name if answer is not None else ""
-
-
-def _answer(menu: Menu, at: MenuState, event: TurnEnded) -> Answer | None:
-    pressed = event.digits.rstrip(menu.terminator)
-    if not pressed and (event.digits or (event.ended_by is TurnEnd.TERMINATOR and not event.text)):
-        pressed = menu.terminator
-    if pressed:
-        # A press outranks what was said beside it; a wrong one is no answer even if words were heard.
-        return next((answer for answer in at.answers if pressed in answer.keys), None)
-    owners = {phrase: answer for answer in at.answers for phrase in answer.phrases}
-    said = _said(menu, event.text, owners)
-    return owners[said] if said is not None else None
-
-
-def _said(menu: Menu, text: str, phrases: Iterable[str]) -> str | None:
-    """Which of the phrases `text` is, polite noise aside and with little else."""
-    said = _strip(text, menu.hearing.fillers)
-    fitting = [phrase for phrase in phrases if len(said) <= len(phrase) + SHORT_ANSWER_EXTRA_CHARS]
-    match = match_phrase(said, fitting)
-    return match.phrase if match is not None else None
-
-
-def _wants_human(menu: Menu, at: MenuState, event: TurnEnded) -> bool:
-    """Pressed (first in a digit string, since a telephone number may hold a 0 later; anywhere when none is asked),
-    said as an answer, or said within a narration that the phrase cut short."""
-    pressed = event.digits[:1] if at.max_digits else event.digits
-    if any(digit in menu.human.keys for digit in pressed) or _said(menu, event.text, menu.human.phrases):
-        return True
-    return event.ended_by is TurnEnd.KEYWORD and match_phrase(event.text, menu.human.watch) is not None
-
-
-def _must_go_on(menu: Menu, state: DialogState, at: MenuState, event: TurnEnded) -> bool:
-    """A watched phrase cut the narration short for nothing, or the caller only announced it (我要反映一个问题)."""
-    if at.asks is not Asks.NARRATION or state.went_on or event.digits or not menu.hearing.go_on:
-        return False
-    return event.ended_by is TurnEnd.KEYWORD or len(_strip(_content(menu, event.text), menu.hearing.openers)) < (
-        MIN_CONTENT_CHARS
-    )
-
-
-def _was_silent(menu: Menu, event: TurnEnded) -> bool:
-    if event.text or event.digits.rstrip(menu.terminator):
-        return False
-    return event.ended_by in (TurnEnd.NO_INPUT, TurnEnd.TERMINATOR)
-
-
-def _content(menu: Menu, text: str) -> str:
-    return _strip(text, menu.hearing.fillers)
-
-
-def _strip(text: str, words: Iterable[str]) -> str:
-    """`text` without punctuation and without `words`, longest first."""
-    left = text.translate({ord(mark): None for mark in PUNCTUATION})
-    for word in sorted(words, key=len, reverse=True):
-        left = left.replace(word, "")
-    return left
 
 
 def _raise(state: DialogState, kind: AlertKind, text: str) -> tuple[DialogState, tuple[Action, ...]]:
