@@ -16,6 +16,7 @@ from cases.drafting.pinyin import Heard, class_readings, likeness
 
 GAP = "…"
 MAX_GAP_CHARS = 6
+_NEARLY = 0.13  # one character of two heard, not written
 
 P = TypeVar("P")
 
@@ -126,16 +127,18 @@ def _join(
 
 def longest_only(found: list[Found[P]]) -> list[Found[P]]:
     """Without those that lie inside a longer one that is at least as alike (通道 inside 消防通道)."""
+    by_start: dict[int, list[Found[P]]] = defaultdict(list)
+    for one in found:
+        if GAP not in one.phrase:
+            by_start[one.start].append(one)
+    longest = max((one.end - one.start for one in found), default=0)
     kept: list[Found[P]] = []
     for one in found:
+        length = one.end - one.start
         inside = any(
-            other is not one
-            and other.start <= one.start
-            and one.end <= other.end
-            and other.end - other.start > one.end - one.start
-            and other.likeness >= one.likeness - 0.13
-            and GAP not in other.phrase
-            for other in found
+            other.end >= one.end and other.end - start > length and other.likeness >= one.likeness - _NEARLY
+            for start in range(max(0, one.end - longest), one.start + 1)
+            for other in by_start.get(start, ())
         )
         if not inside:
             kept.append(one)

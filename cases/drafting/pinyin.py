@@ -119,6 +119,7 @@ def hear(text: str) -> Heard:
     return Heard(text, syllables, "".join(sound_class(s) for s in syllables))
 
 
+@lru_cache(maxsize=65536)
 def readings_of(char: str) -> tuple[str, ...]:
     """All syllables that a written character may stand for."""
     return _OTHER_READINGS.get(char) or (syllable_of(char),)

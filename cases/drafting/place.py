@@ -149,16 +149,20 @@ def _is_passed_through(mention: Mention, text: str) -> bool:
 
 def _without_covered(mentions: list[Mention]) -> list[Mention]:
     """Without those inside a longer, at least nearly as likely mention (朝阳 in 朝阳门)."""
+    by_start: dict[int, list[Mention]] = {}
+    for mention in mentions:
+        by_start.setdefault(mention.start, []).append(mention)
+    longest = max((mention.end - mention.start for mention in mentions), default=0)
     return [
         one
         for one in mentions
         if not any(
-            other.start <= one.start
-            and one.end <= other.end
+            one.end <= other.end
             and other.end - other.start > one.end - one.start
             and (other.likeness >= one.likeness - 0.1 or (other.suffix and not one.suffix))
             and (other.name.level is not Level.COMMUNITY or _names_another_street(other, one, mentions))
-            for other in mentions
+            for start in range(max(0, one.end - longest), one.start + 1)
+            for other in by_start.get(start, ())
         )
     ]
 
