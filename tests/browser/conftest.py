@@ -156,8 +156,9 @@ def server(tmp_path: Path) -> Iterator[DeskServer]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """One a module: while it is open Playwright's own event loop counts as running, and no async test could run."""
     executable = shutil.which("chromium")
     assert executable, "no chromium: run docker/install-test-tools.sh"
     with sync_playwright() as playwright:

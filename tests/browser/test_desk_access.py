@@ -138,14 +138,14 @@ def test_less_motion_is_respected(server: Any, open_desk: Any, drafts: SimpleNam
 
 
 def test_a_long_queue_is_walked_to_its_end(server: Any, open_desk: Any, drafts: SimpleNamespace) -> None:
-    for minutes in range(230):
+    for minutes in range(130):
         server.deliver(drafts.simple("垃圾 没 人 收", "市容环卫", 1000 - minutes))
     page = open_desk()
     assert page.locator("#queue-rows .row").count() == 100  # a page at a time
-    for _ in range(229):
+    for _ in range(129):
         page.keyboard.press("j")
-    expect(page.locator("#queue-rows .row")).to_have_count(230)
+    expect(page.locator("#queue-rows .row")).to_have_count(130)
     last = page.locator("#queue-rows .row").last
-    for _ in range(40):
-        page.keyboard.press("j")
+    for _ in range(3):
+        page.keyboard.press("j")  # past the end it stays
     expect(last).to_be_focused()

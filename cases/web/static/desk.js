@@ -17,6 +17,7 @@ import { askReason, loginInPlace, openHelp } from "./dialogs.js";
 import { otherLanguage } from "./language.js";
 
 const SEARCH_PAUSE_MS = 200;
+const HURRY_MS = 150; // a key held down: rows that are only passed are not asked for
 const CACHED_DRAFTS = 40; // neighbours read ahead; the oldest is forgotten first
 const narrow = matchMedia("(max-width: 760px)");
 
@@ -30,7 +31,8 @@ let shown = { kind: "nothing", id: null }; // draft | live | case | nothing
 let view = null; // the draft that is shown
 let asking = null; // AbortController of the draft that is being read
 let spans = []; // seconds of the lit evidence
-let busy = new Set(); // drafts with a confirm, return or reject on its way
+let shownAtMs = 0; // when a draft was last chosen
+const busy = new Set(); // drafts with a confirm, return or reject on its way
 
 const transcript = new Transcript(byId("said"), { onWord: (seconds) => player.playFrom(seconds) });
 const player = new Player(byId("player"), {
@@ -86,6 +88,8 @@ async function showDraft(id) {
   asking?.abort();
   const mineToAsk = (asking = new AbortController());
   const known = cache.get(id);
+  const hurried = performance.now() - shownAtMs < HURRY_MS;
+  shownAtMs = performance.now();
   if (known) render(known);
   else {
     view = null;
@@ -94,6 +98,8 @@ async function showDraft(id) {
     player.none("");
   }
   try {
+    if (hurried) await new Promise((resolve) => setTimeout(resolve, HURRY_MS));
+    if (mineToAsk.signal.aborted) return null;
     const fresh = await request("GET", `/api/drafts/${id}`, undefined, { signal: mineToAsk.signal });
     if (shown.id !== id) return null;
     render(fresh);

@@ -33,7 +33,10 @@ export function askReason() {
     input.focus();
   }
   return new Promise((resolve) => {
-    let answer = null;
+    const finish = (answer) => {
+      resolve(answer);
+      dialog.close();
+    };
     const form = h("form", {
       on: {
         submit: (event) => {
@@ -43,14 +46,13 @@ export function askReason() {
             input.focus();
             return;
           }
-          answer = input.value.trim();
-          dialog.close();
+          finish(input.value.trim());
         },
       },
     },
       h("h2", { id: "reject-title" }, t("reject.title")), h("div", { class: "choices" }, choices), input, problem,
       h("div", { class: "buttons" },
-        h("button", { type: "button", class: "ghost", on: { click: () => dialog.close() } }, t("dialog.cancel"), " ", h("kbd", {}, "Esc")),
+        h("button", { type: "button", class: "ghost", on: { click: () => finish(null) } }, t("dialog.cancel"), " ", h("kbd", {}, "Esc")),
         h("button", { type: "submit", class: "primary" }, t("reject.send"), " ", h("kbd", {}, "Enter"))));
     form.addEventListener("keydown", (event) => {
       const number = Number(event.key);
@@ -60,7 +62,9 @@ export function askReason() {
       }
     });
     dialog.replaceChildren(form);
-    dialog.onclose = () => resolve(answer);
+    dialog.oncancel = () => resolve(null);
+    // The event comes late: it may be that of the dialog before this one.
+    dialog.onclose = () => dialog.open || resolve(null);
     dialog.showModal();
     input.focus();
   });
