@@ -24,7 +24,7 @@ class Tones:
     """Makes and finds tones; for tests by the fixture `tones`."""
 
     PROMPTS_HZ = TONES_HZ
-    BEEP_HZ, RINGING_HZ, VOICE_HZ, OPERATOR_HZ = 1000, 450, 310, 1450
+    BEEP_HZ, RINGING_HZ, VOICE_HZ, OPERATOR_HZ = 1000, 450, 300, 1450
 
     @staticmethod
     def write(path: Path, hz: float, seconds: float) -> Path:
@@ -129,12 +129,13 @@ def _agi_listener() -> Iterator[tuple[AgiStub, list[socket.socket]]]:
             file = connection.makefile("rb")
             env = {}
             while line := file.readline().decode().strip():
-                name, _, value = line.partition(": ")
-                env[name] = value
+                name, _, value = line.partition(":")
+                env[name] = value.strip()
             agi = AgiLine(connection, env, file)
             stub.lines.append(agi)
             if stub.handle is not None:
                 stub.handle(agi)
+            connection.shutdown(socket.SHUT_RDWR)  # closing alone does not, while `file` is open
 
     def accept() -> None:
         with contextlib.suppress(OSError):
