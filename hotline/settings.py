@@ -6,7 +6,9 @@ Sources, strongest first: arguments, `HOTLINE_<SECTION>__<NAME>` (e.g. `HOTLINE_
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -94,3 +96,30 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         raise SettingsError([f"{_file_in_use}: not valid TOML: {error}"]) from error
     finally:
         _file_in_use = None
+
+
+def example_toml() -> str:
+    """Every setting with its default and what it is for: the text of docs/hotline.example.toml."""
+    lines = [
+        "# Every setting, with its default. Copy the lines that you change into hotline.toml.",
+        "# In the environment: HOTLINE_<SECTION>__<NAME>, e.g. HOTLINE_CASES__PORT=9000.",
+        "",
+        f'# state_dir = "var"    # {Settings.model_fields["state_dir"].description}; default: var/ of the checkout',
+    ]
+    for section, model in (
+        ("speech", SpeechSettings),
+        ("ivr", IvrSettings),
+        ("cases", CasesSettings),
+        ("asterisk", AsteriskSettings),
+    ):
+        lines += ["", f"[{section}]"]
+        for name, field in model.model_fields.items():
+            note = f"    # {field.description}" if field.description else ""
+            default = "" if field.default is None else field.default
+            value = json.dumps(default, default=str, ensure_ascii=False)
+            lines.append(f"# {name} = {value}{note}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(example_toml())
