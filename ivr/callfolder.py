@@ -32,6 +32,7 @@ DRAFT, DONE, CALLER = "draft.json", "done", "caller.txt"
 LEAVE_MESSAGE_STEP = "leave_message"
 RECOVERED_STEP = "recovered"
 WAV_HEADER_BYTES = 44
+MESSAGE_MIN_SECONDS = 1.0
 
 _DAY = re.compile(r"^\d{4}-\d{2}-\d{2}$")
 _CALLER = re.compile(r"^\+?[0-9]{1,20}$")
@@ -70,8 +71,7 @@ def look_at(path: Path) -> CallFolder:
         return CallFolder(path, FolderState.DONE)
     facts = tuple(read_journal(path / JOURNAL_NAME)) if (path / JOURNAL_NAME).exists() else ()
     if not facts:
-        sound = has_sound(path / MESSAGE) or has_sound(path / HEARD)
-        return CallFolder(path, FolderState.ORPHANED if sound else FolderState.UNHEARD)
+        return CallFolder(path, FolderState.ORPHANED if has_words(path) else FolderState.UNHEARD)
     if any(isinstance(fact, DraftDelivered) for fact in facts):
         return CallFolder(path, FolderState.DELIVERED, facts)
     return CallFolder(path, FolderState.DRAFTED if (path / DRAFT).exists() else FolderState.UNFINISHED, facts)
@@ -141,6 +141,16 @@ def size_bytes(path: Path) -> int:
 
 def has_sound(path: Path) -> bool:
     return size_bytes(path) > WAV_HEADER_BYTES
+
+
+def has_message(path: Path) -> bool:
+    """Whether the caller left a message; who hung up at the beep left none."""
+    return size_bytes(path / MESSAGE) >= WAV_HEADER_BYTES + 16000 * MESSAGE_MIN_SECONDS
+
+
+def has_words(path: Path) -> bool:
+    """Whether there is sound of the caller that nobody may have understood yet."""
+    return has_message(path) or has_sound(path / HEARD)
 
 
 def quiet_seconds(path: Path, now_epoch_seconds: float | None = None) -> float:

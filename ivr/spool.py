@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import heapq
 import os
 import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -29,19 +30,16 @@ from weakref import WeakValueDictionary
 import structlog
 
 from cases.errors import CasesError
-from cases.schema import Asks, CallTranscript, ComplaintDraft, DraftReceipt, Recording, Word, draft_id_of
+from cases.schema import CallTranscript, ComplaintDraft, DraftReceipt, Recording, draft_id_of
 from ivr import callfolder
+from ivr.afterwards import AfterwardsEar, TranscribeFn
 from ivr.callfolder import CallFolder, FolderState
 from ivr.errors import CallError
 from ivr.events import (
-    AudioConnected,
-    CallStarted,
     DraftDelivered,
     DraftReady,
     Fact,
     RecordingDelivered,
-    TurnEnd,
-    TurnEnded,
 )
 from ivr.journal import Journal, disk_error, transcript_of, turns_of
 from ivr.metrics import (
@@ -59,7 +57,6 @@ PENDING_MAX = 10_000
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 30.0
 REFUSED_RETRY_SECONDS = 600.0  # the backend does not want it: a person must look, others go on
-MESSAGE_MIN_SECONDS = 1.0
 
 
 class Backend(Protocol):
@@ -70,30 +67,7 @@ class Backend(Protocol):
     async def put_recording(self, call_id: str, path: Path) -> Recording: ...
 
 
-class HeardWord(Protocol):
-    """speech.recognizer.SpokenWord has this shape."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def start_seconds(self) -> float: ...
-    @property
-    def end_seconds(self) -> float: ...
-    @property
-    def confidence(self) -> float: ...
-
-
-class HeardFile(Protocol):
-    """speech.transcribe.FileTranscript has this shape."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def words(self) -> Sequence[HeardWord]: ...
-
-
 DraftFn = Callable[[CallTranscript], ComplaintDraft]
-TranscribeFn = Callable[[Path], Awaitable[HeardFile]]
 
 
 def retry_seconds(failures: int, chance: float) -> float:
@@ -126,9 +100,7 @@ class Spool:
         self.root = root
         self._backend = backend
         self._draft_fn = draft
-        self._transcribe = transcribe
-        self._message_prompt = message_prompt
-        self._called_number = called_number
+        self._ear = AfterwardsEar(transcribe, message_prompt=message_prompt, called_number=called_number)
         self._keep_days = keep_days
         self._recover_every_seconds = recover_every_seconds
         self._channel_quiet_seconds = channel_quiet_seconds
@@ -141,11 +113,11 @@ class Spool:
         self._running: dict[Path, asyncio.Task[None]] = {}
         self._again: set[Path] = set()  # enqueued while running
         self._settled_days: set[str] = set()
+        self._refused_until_seconds: dict[Path, float] = {}  # by folder, monotonic
         self._failures = 0
         self._away_until_seconds = 0.0
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._transcribing = asyncio.Semaphore(1)  # a message may wait; live calls need the recogniser
         self._woken = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock_descriptor = -1
@@ -305,7 +277,8 @@ class Spool:
 
     # the work
 
-    def _enqueue(self, path: Path, began_at: float | None = None, after_seconds: float = 0.0) -> None:
+    def _enqueue(self, path: Path, began_at: float | None = None, due_seconds: float = 0.0) -> None:
+        """`due_seconds` by the monotonic clock; 0: now."""
         if path in self._running:
             self._again.add(path)
             return
@@ -313,15 +286,16 @@ class Spool:
             return  # overflow: the disk is the queue, the next recovery finds it
         known = self._pending.get(path)
         began = began_at if began_at is not None else known[1] if known else callfolder.began_at(path)
-        self._pending[path] = (time.monotonic() + after_seconds, began)
+        self._pending[path] = (due_seconds, began)
         self._woken.set()
 
     async def _deliver_for_ever(self) -> None:
         while True:
             self._woken.clear()
             now = time.monotonic()
-            ready = sorted((began, path) for path, (due, began) in self._pending.items() if due <= now)
-            for began, path in ready[: max(0, self._at_once - len(self._running))]:
+            free = max(0, self._at_once - len(self._running))
+            ready = ((began, path) for path, (due, began) in self._pending.items() if due <= now)
+            for began, path in heapq.nsmallest(free, ready):
                 del self._pending[path]
                 self._running[path] = asyncio.create_task(self._work(path, began), name="spool-call")
             later = [due for due, _began in self._pending.values() if due > now]
@@ -331,57 +305,60 @@ class Spool:
                     await self._woken.wait()
 
     async def _work(self, path: Path, began: float) -> None:
-        again_seconds: float | None = REFUSED_RETRY_SECONDS
+        due_seconds: float | None = time.monotonic() + REFUSED_RETRY_SECONDS
         try:
             async with self._folder_lock(path):
-                again_seconds = await self._advance(path)
+                due_seconds = await self._advance(path)
         except CasesError as error:
-            again_seconds = self._backend_failed(path, error)
+            due_seconds = self._backend_failed(path, error)
         except CallError as error:
             log.error("spool_call_failed", call_id=path.name, code=error.code, error=error.message)
-            again_seconds = RETRY_MOST_SECONDS
+            due_seconds = time.monotonic() + RETRY_MOST_SECONDS
         except FileNotFoundError:
-            again_seconds = None  # pruned, or taken away by hand
+            due_seconds = None  # pruned, or taken away by hand
+            self._forget(path)
         except Exception:
             log.exception("spool_call_crashed", call_id=path.name)
         finally:
             self._running.pop(path, None)
             if path in self._again:
                 self._again.discard(path)
-                again_seconds = 0.0
-            if again_seconds is not None:
-                self._enqueue(path, began, again_seconds)
+                due_seconds = 0.0
+            if due_seconds is not None:
+                self._enqueue(path, began, due_seconds)
             self._woken.set()
 
     def _backend_failed(self, path: Path, error: CasesError) -> float:
+        """When to try again. All calls that wait for the backend are due at the same moment, so the oldest goes first."""
         DELIVERY_FAILURES.labels(error.code).inc()
         if not error.recoverable:
             log.error("spool_backend_refused", call_id=path.name, code=error.code, error=error.message)
-            return REFUSED_RETRY_SECONDS
+            self._refused_until_seconds[path] = time.monotonic() + REFUSED_RETRY_SECONDS
+            return self._refused_until_seconds[path]
         now = time.monotonic()
         if now >= self._away_until_seconds:  # one failure a pause, however many calls were under way
             self._failures += 1
             self._away_until_seconds = now + retry_seconds(self._failures, random.random())
             log.warning("spool_backend_away", call_id=path.name, code=error.code, failures=self._failures)
-        return self._away_until_seconds - now
+        return self._away_until_seconds
 
     async def _advance(self, path: Path) -> float | None:
-        """Do what can be done for a folder now. → seconds until it is to be looked at again; None: not by us."""
+        """Do what can be done for a folder now. → when (monotonic) to look at it again; None: there is no need."""
         if path in self._live:
             return None
         try:
             folder = await asyncio.to_thread(callfolder.look_at, path)
             if folder.state is FolderState.ORPHANED:
-                if wait_seconds := self._until_gone(path):
-                    return wait_seconds
-                await self._adopt(path)
+                if due_seconds := self._gone_at(path):
+                    return due_seconds
+                await self._ear.adopt(path)
                 folder = await asyncio.to_thread(callfolder.look_at, path)
             draft = None
             if folder.state is FolderState.UNFINISHED:
                 # Where nothing was said there is nothing to show to a human now, but a message may still be left.
                 at_once = path in self._finished and any(turn.text for turn in turns_of(folder.facts))
-                if not at_once and (wait_seconds := self._until_gone(path)):
-                    return wait_seconds
+                if not at_once and (due_seconds := self._gone_at(path)):
+                    return due_seconds
                 draft = await self._draft(folder)
         except CallError as error:
             if error.code not in ("journal-broken", "journal-unreadable"):
@@ -389,8 +366,10 @@ class Spool:
             return 0.0 if await self._set_aside(path, error) else None
         if folder.state is FolderState.UNHEARD:
             return None
-        if (wait_seconds := self._away_until_seconds - time.monotonic()) > 0:
-            return wait_seconds
+        wait_until_seconds = max(self._away_until_seconds, self._refused_until_seconds.get(path, 0.0))
+        if wait_until_seconds > time.monotonic():
+            return wait_until_seconds
+        self._refused_until_seconds.pop(path, None)
         if folder.state in (FolderState.UNFINISHED, FolderState.DRAFTED):
             await self._deliver_draft(folder, draft)
             folder = await asyncio.to_thread(callfolder.look_at, path)
@@ -398,11 +377,12 @@ class Spool:
             return await self._deliver_sound(folder)
         return None
 
-    def _until_gone(self, path: Path) -> float:
-        """Seconds until the channel counts as gone; 0 when it does."""
+    def _gone_at(self, path: Path) -> float:
+        """When (monotonic) to look whether the channel is gone; 0 when it counts as gone."""
         if path in self._released:
             return 0.0
-        return max(0.0, self._channel_quiet_seconds - callfolder.quiet_seconds(path))
+        wait_seconds = self._channel_quiet_seconds - callfolder.quiet_seconds(path)
+        return time.monotonic() + wait_seconds if wait_seconds > 0 else 0.0
 
     async def _set_aside(self, path: Path, error: CallError) -> bool:
         """A journal that says nothing makes room for the sound; → True when there is sound to go by."""
@@ -413,65 +393,18 @@ class Spool:
             log.error("spool_quarantine_failed", call_id=path.name, error=str(failure))
             return False
         log.error("spool_journal_set_aside", call_id=path.name, code=error.code, error=error.message, kept_as=name)
-        return callfolder.has_sound(path / callfolder.MESSAGE) or callfolder.has_sound(path / callfolder.HEARD)
-
-    async def _adopt(self, path: Path) -> None:
-        """Sound without a journal: recognise it and write the journal that the call should have had."""
-        message, heard = path / callfolder.MESSAGE, path / callfolder.HEARD
-        if await asyncio.to_thread(callfolder.size_bytes, path / callfolder.JOURNAL_NAME):
-            await asyncio.to_thread(callfolder.quarantine_journal, path)
-            QUARANTINED.inc()
-        is_message = callfolder.has_sound(message)
-        sound = message if is_message else heard
-        step = callfolder.LEAVE_MESSAGE_STEP if is_message else callfolder.RECOVERED_STEP
-        began_at = callfolder.sound_began_at(sound)
-        turn = await self._recognised(path.name, sound, step, turn=0, keep_times=True)
-        caller = callfolder.caller_of(path)
-        facts: list[Fact] = [CallStarted(path.name, began_at, caller, self._called_number, "", None), turn]
-        await asyncio.to_thread(callfolder.write_journal, path, facts)
-        CALLS_RECOVERED.labels("message" if is_message else "heard").inc()
-        log.info("spool_call_adopted", call_id=path.name, source=sound.name, characters=len(turn.text))
-
-    async def _recognised(self, call_id: str, sound: Path, step: str, *, turn: int, keep_times: bool) -> TurnEnded:
-        """The turn of a sound file. A recogniser that fails leaves it empty: a human hears the recording."""
-        text, words = "", tuple[Word, ...]()
-        ended_by = TurnEnd.FAILED
-        if self._transcribe is not None:
-            try:
-                async with self._transcribing:
-                    heard = await self._transcribe(sound)
-                words = tuple(
-                    Word(
-                        text=word.text,
-                        start_seconds=max(0.0, word.start_seconds),
-                        end_seconds=max(0.0, word.end_seconds),
-                        confidence=min(1.0, max(0.0, word.confidence)),
-                    )
-                    for word in heard.words
-                )
-                text, ended_by = "".join(word.text for word in words) or heard.text, TurnEnd.HANG_UP
-            except Exception as error:
-                log.error("spool_transcribe_failed", call_id=call_id, source=sound.name, error=str(error))
-        return TurnEnded(
-            call_id=call_id,
-            at=datetime.now(UTC),
-            turn=turn,
-            step=step,
-            asks=Asks.NARRATION,
-            prompt=self._message_prompt if step == callfolder.LEAVE_MESSAGE_STEP else "",
-            text=text,
-            words=words if keep_times else (),
-            digits="",
-            ended_by=ended_by,
-            heard_from_seconds=None,
-            heard_to_seconds=None,
-        )
+        return callfolder.has_words(path)
 
     async def _draft(self, folder: CallFolder) -> ComplaintDraft:
         """draft.json and DraftReady. CallError `journal-broken`; a full disk is logged and the draft goes on."""
         facts = list(folder.facts)
-        if (message := await self._message_turn(folder)) is not None:
+        if folder.path not in self._live and (message := await self._ear.message_turn(folder)) is not None:
             facts.append(message)
+            CALLS_RECOVERED.labels("message").inc()
+            try:
+                await self._record(folder.path, message)
+            except CallError as error:
+                log.error("spool_message_not_kept", call_id=folder.call_id, code=error.code, error=error.message)
         transcript = transcript_of(facts)
         if transcript.call_id != folder.call_id:
             raise CallError("journal-broken", "the journal is of another call than its folder")
@@ -482,7 +415,7 @@ class Spool:
         except Exception:
             log.exception("drafting_failed", call_id=folder.call_id)
             draft = callfolder.bare_draft(transcript)
-        if folder.path not in self._finished and folder.path not in self._live and message is None:
+        if folder.path not in self._finished and folder.path not in self._live:
             CALLS_RECOVERED.labels("journal").inc()
         content = draft.model_dump_json().encode("utf-8", "replace")
         try:
@@ -491,22 +424,6 @@ class Spool:
         except CallError as error:  # delivered from memory all the same; after a crash it is made again
             log.error("spool_draft_not_kept", call_id=folder.call_id, code=error.code, error=error.message)
         return draft
-
-    async def _message_turn(self, folder: CallFolder) -> TurnEnded | None:
-        """The message that a caller left after our part had died, put into the journal once."""
-        message = folder.path / callfolder.MESSAGE
-        if folder.path in self._live or callfolder.message_taken(folder.facts):
-            return None
-        if not message.exists() or callfolder.wav_seconds(message) < MESSAGE_MIN_SECONDS:
-            return None
-        talked = any(isinstance(fact, AudioConnected) for fact in folder.facts)
-        turn = 1 + max((getattr(fact, "turn", -1) for fact in folder.facts), default=-1)
-        ended = await self._recognised(
-            folder.call_id, message, callfolder.LEAVE_MESSAGE_STEP, turn=turn, keep_times=not talked
-        )
-        await self._record(folder.path, ended)
-        CALLS_RECOVERED.labels("message").inc()
-        return ended
 
     async def _deliver_draft(self, folder: CallFolder, draft: ComplaintDraft | None) -> None:
         if draft is None:
@@ -527,8 +444,8 @@ class Spool:
     async def _deliver_sound(self, folder: CallFolder) -> float | None:
         """The recording, once the channel is gone; again should it have grown; then the folder is done."""
         path = folder.path
-        if wait_seconds := self._until_gone(path):
-            return wait_seconds
+        if due_seconds := self._gone_at(path):
+            return due_seconds
         quiet_seconds = callfolder.quiet_seconds(path)
         sound = await asyncio.to_thread(callfolder.recording_of, folder)
         if sound is not None:
@@ -541,11 +458,15 @@ class Spool:
                 fact = RecordingDelivered(folder.call_id, datetime.now(UTC), recording.sha256, seconds)
                 await self._record(path, fact)
         if quiet_seconds < self._settled_seconds:
-            return self._settled_seconds - quiet_seconds
+            return time.monotonic() + self._settled_seconds - quiet_seconds
         await asyncio.to_thread(callfolder.mark_done, path)
+        self._forget(path)
+        return None
+
+    def _forget(self, path: Path) -> None:
         self._finished.discard(path)
         self._released.discard(path)
-        return None
+        self._refused_until_seconds.pop(path, None)
 
     async def _record(self, path: Path, fact: Fact) -> None:
         """One fact more in a journal that nobody else writes."""

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ivr.agi import AgiCall, AgiReply, AgiServer, CallerGone, Handler, split_arguments
+from ivr.agi import AgiCall, AgiReply, AgiServer, CallerGone, Handler
+from ivr.agi_text import split_arguments
 from ivr.errors import CallError
 
 CALL = "8c7a0f0e-2b1d-4c3a-9f5e-0123456789ab"
@@ -142,7 +143,9 @@ def test_values_arrive_as_they_were_meant(lab: Lab, value: str) -> None:
         lambda agi: agi.set_variable("SHELL(reboot now)", "x"),
         lambda agi: agi.set_variable("X Y", "x"),
         lambda agi: agi.get_variable("X\nY"),
+        lambda agi: agi.set_variable("HOTLINE_X\n", "x"),
         lambda agi: agi.exec("System reboot"),
+        lambda agi: agi.exec("Playback\n", "x"),
         lambda agi: agi.exec("Playback", "a,b"),
         lambda agi: agi.exec("Playback", 'a"b'),
         lambda agi: agi.exec("Playback", "a" * 1990),

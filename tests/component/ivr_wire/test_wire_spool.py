@@ -262,18 +262,34 @@ async def test_a_call_without_words_or_message_is_nobodys_draft(lab: Lab, backen
     assert not backend.drafts
 
 
-async def test_a_backend_that_is_away_is_tried_until_it_is_back_oldest_first(lab: Lab, backend: Any) -> None:
+async def test_who_hangs_up_at_the_beep_left_no_message(lab: Lab, backend: Any) -> None:
+    folder, talked = lab.folder(), lab.call(ended=None)
+    for path in (folder, talked):
+        write_wav(path / "message.wav", bytes(15000))
+    await lab.start()
+    await is_done(talked)
+    assert state(folder) is FolderState.UNHEARD
+    (draft,) = backend.drafts.values()
+    assert [turn.step for turn in draft.turns] == ["open"]
+
+
+async def test_a_backend_that_is_away_is_tried_until_it_is_back(lab: Lab, backend: Any) -> None:
     backend.away = True
-    folders = [lab.call(minute) for minute in (7, 3, 5, 1, 9, 2)]
+    folders = [lab.call(minute) for minute in range(6)]
     with capture_logs() as logs:
-        await lab.start(at_once=1)
+        await lab.start()
         await until(lambda: sum(entry["event"] == "spool_backend_away" for entry in logs) >= 3)
     assert {state(folder) for folder in folders} <= {FolderState.DRAFTED, FolderState.UNFINISHED}
     backend.away = False
     await is_done(*folders)
     assert set(backend.posts.values()) == {1}
-    by_age = [folders[n].name for n in (3, 5, 1, 2, 0, 4)]
-    assert backend.order == by_age
+
+
+async def test_the_oldest_calls_go_first(lab: Lab, backend: Any) -> None:
+    folders = [lab.call(minute) for minute in (7, 3, 5, 1, 9, 2)]
+    await lab.start(at_once=1)
+    await is_done(*folders)
+    assert backend.order == [folders[n].name for n in (3, 5, 1, 2, 0, 4)]
 
 
 async def test_a_backend_that_is_not_there_at_all(lab: Lab, backend: Any) -> None:
@@ -315,8 +331,10 @@ async def test_a_draft_that_is_refused_does_not_block_the_others(lab: Lab, backe
     backend.answers = [422]
     refused, other = lab.call(1), lab.call(2)
     with capture_logs() as logs:
-        await lab.start(at_once=1)
+        made = await lab.start(at_once=1)
         await is_done(other)
+        await made.recover()  # does not try it again at once either
+        await asyncio.sleep(0.05)
     assert state(refused) is FolderState.DRAFTED
     assert [entry["call_id"] for entry in logs if entry["event"] == "spool_backend_refused"] == [refused.name]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.agi import COMMAND_MAX_BYTES, VALUE_MAX_BYTES, AgiReply, parse_reply, quote_argument, split_arguments
+from ivr.agi_text import COMMAND_MAX_BYTES, VALUE_MAX_BYTES, AgiReply, parse_reply, quote_argument, split_arguments
 from ivr.errors import CallError
 
 CONTROL = [chr(n) for n in (*range(32), 127, 0x85, 0x2028, 0x2029)]
