@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_MS = 3000
 POOL_TIMEOUT_SECONDS = 5.0
+WRITER_WAIT_SECONDS = 5.0
 RETRY_AFTER_SECONDS = 2
 
 
@@ -73,7 +74,7 @@ class Database:
     """Transactions on one database. `read()` and `write()` give a connection inside a transaction.
 
     Writers of this process queue fairly on a lock when the database is SQLite, which has one writer; writers of
-    other processes (the command line) wait up to BUSY_TIMEOUT_MS, then it is `database-away`.
+    other processes (the command line) wait up to BUSY_TIMEOUT_MS. Who waits longer hears `database-away`.
     """
 
     def __init__(self, url: str) -> None:
@@ -134,12 +135,18 @@ class Database:
         try:
             async with AsyncExitStack() as stack:
                 if self.is_sqlite:
-                    await stack.enter_async_context(self._writer)
+                    await self._wait_for_turn(stack)
                 yield await stack.enter_async_context(self._write_engine.begin())
         except BaseException as error:
             if _is_away(error):
                 raise database_away(error) from error
             raise
+
+    async def _wait_for_turn(self, stack: AsyncExitStack) -> None:
+        # Bounded: behind a locked file each writer waits BUSY_TIMEOUT_MS, and the last of many must not wait for all.
+        async with asyncio.timeout(WRITER_WAIT_SECONDS):
+            await self._writer.acquire()
+        stack.callback(self._writer.release)
 
     async def ping(self) -> None:
         async with self.read() as tx:

@@ -85,6 +85,20 @@ async def test_a_locked_database_is_told_and_the_same_request_works_later(
     assert (await backend.deliver(make_draft())).status == 201
 
 
+async def test_a_writer_waits_for_another_but_not_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cases.store.WRITER_WAIT_SECONDS", 0.05)
+    database = Database(sqlite_url(tmp_path / "cases.db"))
+    await database.start()
+    async with database.write():
+        with pytest.raises(CasesError) as error:
+            async with database.write():
+                pass
+        assert error.value.code == "database-away"
+    async with database.write() as tx:  # the turn was given back
+        assert await database.next_number(tx, "x") == 1
+    await database.close()
+
+
 async def test_a_database_that_is_gone_is_told(
     start_backend: Any, make_draft: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
