@@ -64,7 +64,8 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     def either(phrases: Sequence[str]) -> str:
         return "|".join(map(re.escape, sorted(phrases, key=len, reverse=True)))
 
-    ends = re.compile(either(table.detail_ends))
+    # 安慧里 is an estate, 屋里 is none
+    ends = re.compile(either(table.detail_ends) + "|(?<![家屋院楼房村厂店库区场校河水路哪这那])里(?![面头边])")
     stops = re.compile(either(table.detail_stops))
     opens = re.compile(
         either([p for p in table.locative_before if p not in ("到", "来", "我们", "咱们", "我是", "归")])

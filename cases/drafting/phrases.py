@@ -126,7 +126,7 @@ def _join(
 
 
 def longest_only(found: list[Found[P]]) -> list[Found[P]]:
-    """Without those that lie inside a longer one that is at least as alike (通道 inside 消防通道)."""
+    """Without those inside a longer one that is as alike (通道 in 消防通道), or heard where another is written (漏税, 漏水)."""
     by_start: dict[int, list[Found[P]]] = defaultdict(list)
     for one in found:
         if GAP not in one.phrase:
@@ -136,7 +136,9 @@ def longest_only(found: list[Found[P]]) -> list[Found[P]]:
     for one in found:
         length = one.end - one.start
         inside = any(
-            other.end >= one.end and other.end - start > length and other.likeness >= one.likeness - _NEARLY
+            other.end >= one.end
+            and (other.end - start > length or other.likeness > one.likeness)
+            and other.likeness >= one.likeness - _NEARLY
             for start in range(max(0, one.end - longest), one.start + 1)
             for other in by_start.get(start, ())
         )
