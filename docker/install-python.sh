@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the virtual environment: used by `make setup` and by the images.
-# usage: install-python.sh VENV [EXTRA]      EXTRA: dev (default) | phone | none
+# usage: install-python.sh VENV [EXTRA]      EXTRA: dev (default) | phone | postgresql | none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:?usage: install-python.sh VENV [EXTRA]}

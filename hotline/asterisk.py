@@ -340,10 +340,10 @@ class AsteriskServer:
 
 def main(arguments: list[str]) -> int:
     """Run in the foreground until told to stop, or `check`."""
-    from hotline.settings import load_settings
+    from hotline.settings import SettingsError, load_settings
 
-    server = AsteriskServer.from_settings(load_settings())
     try:
+        server = AsteriskServer.from_settings(load_settings())
         if arguments == ["check"]:
             return 0 if "fully booted" in server.rx("core waitfullybooted", timeout_seconds=5).lower() else 1
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -351,7 +351,7 @@ def main(arguments: list[str]) -> int:
         with server:
             while server.is_running():
                 time.sleep(0.5)
-    except AsteriskError as error:
+    except (AsteriskError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 1
     print(server._why("it ended by itself"), file=sys.stderr)
