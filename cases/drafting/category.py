@@ -10,7 +10,8 @@ from functools import lru_cache
 from cases.drafting.evidence import Span, evidence_of, turns_asked
 from cases.drafting.phrases import Found, PhraseIndex, longest_only
 from cases.drafting.pinyin import hear
-from cases.drafting.tables import CategoriesTable, Level3, Words, categories_table
+from cases.drafting.table_models import CategoriesTable, Level3, Words
+from cases.drafting.tables import categories_table
 from cases.schema import Alternative, Asks, Category, Turn, Understood
 
 _STRONG, _WORDS, _WEAK = 3.0, 1.2, 0.4

@@ -11,7 +11,8 @@ from typing import Literal
 
 from cases.drafting.phrases import Found, PhraseIndex, exact_floor, long_by_sound_floor
 from cases.drafting.pinyin import Heard, hear
-from cases.drafting.tables import EmergencyKind, alerts_table, emergencies
+from cases.drafting.table_models import EmergencyKind
+from cases.drafting.tables import alerts_table, emergencies
 
 _BEFORE_CHARS = 16
 _AFTER_CHARS = 12

@@ -15,7 +15,8 @@ from importlib.resources.abc import Traversable
 
 from cases.drafting.phrases import Found, PhraseIndex
 from cases.drafting.pinyin import Heard
-from cases.drafting.tables import BROKEN, Division, PlacesTable, places_table, read_divisions
+from cases.drafting.table_models import Division, PlacesTable
+from cases.drafting.tables import BROKEN, places_table, read_divisions
 from cases.errors import CasesError
 
 _STREET_SUFFIX = re.compile(r"(?:街道|地区|(?:回|满)族乡|镇|乡)$")

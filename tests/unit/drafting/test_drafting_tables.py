@@ -9,11 +9,8 @@ import pytest
 from cases.drafting.gazetteer import community_stem, load_gazetteer, street_stem
 from cases.drafting.phrases import PhraseIndex, exact_floor, long_by_sound_floor, longest_only
 from cases.drafting.pinyin import class_readings, hear, likeness, sound_class, syllable_of
+from cases.drafting.table_models import LEVEL1, CategoriesTable, Emergencies, PlacesTable
 from cases.drafting.tables import (
-    LEVEL1,
-    CategoriesTable,
-    Emergencies,
-    PlacesTable,
     alerts_table,
     categories_table,
     contact_table,

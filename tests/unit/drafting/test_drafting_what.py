@@ -11,7 +11,8 @@ from cases.drafting.appeal_type import appeal_type
 from cases.drafting.category import classify
 from cases.drafting.narrative import cleaned, narrative
 from cases.drafting.request import request
-from cases.drafting.tables import LEVEL1, categories_table
+from cases.drafting.table_models import LEVEL1
+from cases.drafting.tables import categories_table
 from cases.schema import SUBJECT_MAX_CHARS, CallTranscript, Turn
 
 Told = Callable[..., tuple[Turn, ...]]
