@@ -20,6 +20,7 @@ from cases.schema import Asks, Caller, CallTranscript, ComplaintDraft, Ended, Tu
 
 Missing = Literal["place", "contact"]
 _PLACE_ENOUGH = 0.6
+_NUMBER_ENOUGH = 0.5  # digits that make no number are kept for the operator, but asked for again
 
 
 def draft(transcript: CallTranscript) -> ComplaintDraft:
@@ -77,6 +78,7 @@ def missing(draft: ComplaintDraft) -> tuple[Missing, ...]:
     unsure = draft.place.confidence < _PLACE_ENOUGH and Asks.PLACE not in asked
     if unknown or unsure:
         wanted.append("place")
-    if draft.caller.callback_number.value is None and draft.caller.confidential.value is None:
+    number = draft.caller.callback_number
+    if (number.value is None or number.confidence < _NUMBER_ENOUGH) and draft.caller.confidential.value is None:
         wanted.append("contact")
     return tuple(wanted)

@@ -158,7 +158,7 @@ def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[Said]
 
 
 def _details_of(number: int, turn: Turn, said: list[Said], hypotheses: list[_Hypothesis]) -> list[Detail]:
-    supported = [one for h in hypotheses if h.strength >= ENOUGH for one in h.said]
+    supported = [one for h in hypotheses[:1] if h.strength >= ENOUGH for one in h.said]
     anchors = {
         Anchor(
             one.mention.start,
