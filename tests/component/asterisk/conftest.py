@@ -54,13 +54,13 @@ def write_tone(path: Path, hz: float, seconds: float) -> Path:
 
 
 def seconds_of(samples: np.ndarray, hz: float) -> float:
-    """For how long a tone is to be heard: 20 ms frames with most of their power at this pitch."""
+    """For how long a tone is to be heard: 20 ms frames with a third of their power at this pitch."""
     frames = samples[: len(samples) // 160 * 160].reshape(-1, 160).astype(float)
     power = np.abs(np.fft.rfft(frames * np.hanning(160), axis=1)) ** 2
     at = round(hz / 50)
     near = power[:, at - 1 : at + 2].sum(axis=1)
     loud = (frames**2).mean(axis=1) > 200**2
-    return float(np.sum(loud & (near > 0.6 * power.sum(axis=1)))) * 0.02
+    return float(np.sum(loud & (near > 0.3 * power.sum(axis=1)))) * 0.02
 
 
 def first_second_of(samples: np.ndarray, hz: float) -> float:

@@ -212,27 +212,31 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("number", HOSTILE)
-async def test_a_hostile_number_stays_a_number(asterisk: AsteriskServer, agi: Any, number: str) -> None:
-    seen: dict[str, str] = {}
+async def test_a_hostile_number_stays_a_number(asterisk: AsteriskServer, agi: Any) -> None:
+    seen: list[str] = []
 
     def handle(line: Any) -> None:
         line.keep()
         for name in ("CALLERID(num)", "CALLERID(name)", "HOTLINE_FOLDER", "HOTLINE_CALLER"):
-            seen[name] = line.say(f'GET VARIABLE "{name}"')
+            seen.append(line.say(f'GET VARIABLE "{name}"'))
         line.finish("completed")
 
     agi.handle = handle
-    report = await dial(asterisk, [Wait(0.1)], number=number, display_name='x"; ${SHELL(id)} \\')
-    assert report.answered
-    assert report.code == 200
-    env = agi.lines[0].env
-    kept = "".join(char for char in number if char in "+0123456789")[:20]
-    assert env["agi_callerid"] in ({kept} if kept else {"", "unknown"})
-    assert env["agi_calleridname"] in ("", "unknown")
-    assert Path(env["agi_arg_2"]).parent.parent == asterisk.around.spool_dir
-    assert set(env) <= {f"agi_{word}" for word in AGI_WORDS}
-    assert "SHELL" not in " ".join(seen.values())
+    name = 'x"; ${SHELL(id)} \\'
+    reports = await asyncio.gather(
+        *(dial(asterisk, [Wait(0.1)], number=number, display_name=name) for number in HOSTILE)
+    )
+    envs = {line.env["agi_arg_4"]: line.env for line in agi.lines}
+    for number, report in zip(HOSTILE, reports, strict=True):
+        assert (report.answered, report.code) == (True, 200), number
+        env = envs[report.sip_call_id]
+        kept = "".join(char for char in number if char in "+0123456789")[:20]
+        assert env["agi_callerid"] in ({kept} if kept else {"", "unknown"}), number
+        assert env["agi_calleridname"] in ("", "unknown"), number
+        assert Path(env["agi_arg_2"]).parent.parent == asterisk.around.spool_dir, number
+        assert set(env) <= {f"agi_{word}" for word in AGI_WORDS}, number
+    assert len(seen) == 4 * len(HOSTILE)
+    assert "SHELL" not in " ".join(seen)
 
 
 AGI_WORDS = {
@@ -242,11 +246,11 @@ AGI_WORDS = {
 }
 
 
-@pytest.mark.parametrize("called", ["999", "1001", "s", "hotline-fallback", "T", "12345678"])
-async def test_the_trunk_reaches_the_hotline_and_nothing_else(asterisk: AsteriskServer, called: str) -> None:
-    uri = f"sip:{called}@127.0.0.1:{asterisk.settings.sip_port}"
-    report = await place_call(CallScript(uri, [Wait(0.1)]))
-    assert (report.answered, report.code) == (False, 404)
+async def test_the_trunk_reaches_the_hotline_and_nothing_else(asterisk: AsteriskServer) -> None:
+    called = ["999", "1001", "s", "hotline-fallback", "T", "12345678"]
+    uris = [f"sip:{number}@127.0.0.1:{asterisk.settings.sip_port}" for number in called]
+    reports = await asyncio.gather(*(place_call(CallScript(uri, [Wait(0.1)])) for uri in uris))
+    assert [(report.answered, report.code) for report in reports] == [(False, 404)] * len(called)
 
 
 async def test_strangers_are_refused_unless_the_demo_lets_them(tmp_path: Path, tone_prompts: Path) -> None:
