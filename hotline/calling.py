@@ -25,6 +25,8 @@ from speech.audio import read_telephone, write_wav
 from speech.errors import SpeechError
 
 FIND_SECONDS = 15.0
+# A person who tells a complaint speaks slower than one who reads a prompt.
+CALLER_SPEED = 1.15
 # What a patient caller presses to say yes, by what is asked (prompts/menu.toml).
 YES_KEYS = {Asks.CONTACT: "#", Asks.CONFIRMATION: "1", Asks.CHOICE: "1"}
 
@@ -83,7 +85,7 @@ async def sounds(settings: Settings, say: list[str], wav: list[Path], folder: Pa
     try:
         for number, text in enumerate(say):
             made.append(folder / f"say{number}.wav")
-            write_wav(made[-1], await asyncio.to_thread(voice.speak, text))
+            write_wav(made[-1], await asyncio.to_thread(voice.speak, text, speed=CALLER_SPEED))
         for number, path in enumerate(wav):
             made.append(folder / f"wav{number}.wav")
             write_wav(made[-1], await asyncio.to_thread(read_telephone, path))

@@ -153,7 +153,10 @@ def call(
     heard: Annotated[Path | None, typer.Option("--heard", help="write what the caller heard to this WAV")] = None,
     wait_seconds: Annotated[float, typer.Option(help="how long to wait for the draft after the call")] = 30.0,
     answer_rest: Annotated[
-        bool, typer.Option("--answer-rest/--silent", help="answer yes by key to questions nothing was given for, or say nothing")
+        bool,
+        typer.Option(
+            "--answer-rest/--silent", help="answer yes by key to questions nothing was given for, or say nothing"
+        ),
     ] = True,
     as_json: AsJson = False,
     config: Config = None,
@@ -333,14 +336,16 @@ def prompts_check(as_json: AsJson = False, config: Config = None) -> None:
     from ivr.prompts import check
 
     problems = check(settings_or_exit(config).prompts_dir)
+    errors = [problem for problem in problems if problem.severity == "error"]
     if as_json:
-        print_json([{"where": p.where, "code": p.code, "message": p.message} for p in problems])
+        print_json([asdict(problem) for problem in problems])
     else:
         for problem in problems:
-            err.print(f"[red]{problem.where}[/] {problem.message} ({problem.code})", highlight=False)
-        if not problems:
+            colour = "red" if problem in errors else "yellow"
+            err.print(f"[{colour}]{problem.where}[/] {problem.message} ({problem.code})", highlight=False)
+        if not errors:
             out.print("The menu, its texts and their audio are in order.")
-    if problems:
+    if errors:
         raise typer.Exit(1)
 
 
@@ -354,6 +359,7 @@ def prompts_render(
     Example: hotline prompts render
     """
     from hotline.parts import make_voice
+    from ivr.menu import MenuError
     from ivr.prompts import render
     from speech.errors import SpeechError
 
@@ -366,7 +372,7 @@ def prompts_render(
             only_changed=not everything,
             progress=lambda name: out.print(f"[dim]·[/] {name}", highlight=False),
         )
-    except SpeechError as error:
+    except (SpeechError, MenuError) as error:
         fail(str(error))
     out.print(f"{len(done)} texts rendered.")
 

@@ -105,7 +105,7 @@ def _voice(settings: Settings) -> Finding:
 
 
 def _prompts(settings: Settings) -> Finding:
-    problems = check_prompts(settings.prompts_dir)
+    problems = [problem for problem in check_prompts(settings.prompts_dir) if problem.severity == "error"]
     if problems:
         first = problems[0]
         return Finding(

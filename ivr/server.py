@@ -73,6 +73,7 @@ class IvrServer:
             lambda path: transcribe_file(recognizer, path),
             message_prompt=self._text("leave_message"),
             recover_every_seconds=settings.recover_every_seconds,
+            keep_days=settings.keep_days,
         )
         self._parts = Parts(
             prompts=PromptStore(prompts_dir),

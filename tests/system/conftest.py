@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hotline.calling import CallOrder, CallResult, OnFact, run_call
+from hotline.calling import CALLER_SPEED, CallOrder, CallResult, OnFact, run_call
 from hotline.parts import add_user, make_voice
 from hotline.settings import Settings, load_settings
 from ivr.callfolder import call_folders
@@ -155,7 +155,7 @@ class System:
         """The text spoken by the bundled voice, as a WAV."""
         if text not in self._sounds:
             path = self.sounds_dir / f"{len(self._sounds)}.wav"
-            write_wav(path, make_voice(self.settings).speak(text))
+            write_wav(path, make_voice(self.settings).speak(text, speed=CALLER_SPEED))
             self._sounds[text] = path
         return self._sounds[text]
 
@@ -202,9 +202,7 @@ class Desk:
     async def __aenter__(self) -> Desk:
         # The cookie of an address, not a name, is only kept by an unsafe jar.
         self.http = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
-        async with self.http.post(
-            f"{self.base}/api/session", json={"username": USER, "password": PASSWORD}
-        ) as answer:
+        async with self.http.post(f"{self.base}/api/session", json={"username": USER, "password": PASSWORD}) as answer:
             body = await answer.json()
             assert answer.status == 200, body
             self.csrf = body["csrf"]

@@ -101,9 +101,7 @@ async def test_zero_reaches_a_human_at_once_and_the_operators_phone_rings(system
     operator = PhoneCall(AnswerScript(registrar, "1001", password, steps=[HangUp(when_listening=False)]))
     async with operator:
         await operator.until("registered")
-        result = await system.call(
-            CallOrder([Press("0", at_seconds=1.0)], number="13910005680", answer_rest=False)
-        )
+        result = await system.call(CallOrder([Press("0", at_seconds=1.0)], number="13910005680", answer_rest=False))
         await operator.until("answered")
     assert ended_of(result) == "human"
     stopped = next(fact for fact in result.facts if isinstance(fact, PromptStopped))
@@ -155,7 +153,10 @@ async def test_another_number_is_taken_by_keys(system: System) -> None:
 
 
 async def test_an_emergency_is_told_the_number_to_ring_and_put_through(system: System) -> None:
-    order = CallOrder([Speak(system.sound("我们楼着火了，快来人啊，楼道里都是烟。"), barge_in_after_seconds=1.0)], number="13910005685")
+    order = CallOrder(
+        [Speak(system.sound("我们楼着火了，快来人啊，楼道里都是烟。"), barge_in_after_seconds=1.0)],
+        number="13910005685",
+    )
     result = await system.call(order)
     assert ended_of(result) == "emergency", story(result.facts)
     said = "".join(fact.text for fact in result.facts if isinstance(fact, PromptSaid))

@@ -90,14 +90,14 @@ async def test_asterisk_killed_leaves_one_draft(system: System, moment: Callable
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-async def test_the_callers_phone_killed_leaves_one_draft(
-    system: System, moment: Callable[[list[Fact]], bool]
-) -> None:
+async def test_the_callers_phone_killed_leaves_one_draft(system: System, moment: Callable[[list[Fact]], bool]) -> None:
     """No BYE, no RTP: as when a battery dies. The machine hears silence, and ends the call by its own limits."""
     from hotline.calling import sip_uri
     from hotline.follow import find_call
 
-    script = CallScript(sip_uri(system.settings), number="13910007004", steps=[Speak(system.sound(STORY), barge_in_after_seconds=1.0)])
+    script = CallScript(
+        sip_uri(system.settings), number="13910007004", steps=[Speak(system.sound(STORY), barge_in_after_seconds=1.0)]
+    )
     async with PhoneCall(script) as phone:
         answered = await phone.until("answered")
         tail = await find_call(system.spool, str(answered.data["sip_call_id"]), 15)
@@ -124,7 +124,9 @@ async def test_daemon_down_the_caller_leaves_a_message_and_it_becomes_a_draft(sy
     old = system.pid("ivr")
     os.kill(old, signal.SIGSTOP)  # accepts nothing, answers nothing: slower than dead
     try:
-        order = CallOrder([Speak(system.sound(STORY), at_seconds=30.0)], number="13910007005", wait_seconds=1, answer_rest=False)
+        order = CallOrder(
+            [Speak(system.sound(STORY), at_seconds=30.0)], number="13910007005", wait_seconds=1, answer_rest=False
+        )
         result = await asyncio.wait_for(run_call(system.settings, order), 150)
         assert result.report.answered
         assert result.report.heard_seconds > 3, "the caller is spoken to"
@@ -158,14 +160,19 @@ async def test_strangers_at_the_audio_port_disturb_nobody(system: System) -> Non
                     writer.close()
                     tries += 1
             for data in (b"agi_x: 1\n" * 400 + b"\n", b"\xff\xfe\n\n", b"GET / HTTP/1.1\r\n\r\n"):
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", system.settings.ivr.agi_port), 1) as line:
+                with (
+                    contextlib.suppress(OSError),
+                    socket.create_connection(("127.0.0.1", system.settings.ivr.agi_port), 1) as line,
+                ):
                     line.sendall(data)
                     tries += 1
         return tries
 
     stranger = asyncio.create_task(strange())
     try:
-        result = await system.call(CallOrder([Speak(system.sound(STORY), barge_in_after_seconds=1.0)], number="13910007006"))
+        result = await system.call(
+            CallOrder([Speak(system.sound(STORY), barge_in_after_seconds=1.0)], number="13910007006")
+        )
     finally:
         stop.set()
         tries = await stranger
