@@ -22,6 +22,7 @@ import pytest
 from aiohttp import web
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from cases.lifecycle import SYSTEM
 from cases.schema import (
     Alert,
     AlertKind,
@@ -138,8 +139,6 @@ class DeskServer:
         return str(self.view(draft).status)
 
     def view(self, draft: ComplaintDraft) -> Any:
-        from cases.lifecycle import SYSTEM
-
         return self.run(self.service.draft(str(draft.draft_id), SYSTEM))
 
     def value(self, draft: ComplaintDraft, path: str) -> Any:
@@ -367,7 +366,7 @@ def incomplete_draft() -> ComplaintDraft:
         caller=Caller(),
         ended=Ended.HUNG_UP,
         complete=False,
-        hung_up_at_step="narrate",
+        hung_up_at_step="place",
         **{
             name: Understood()
             for name in ("appeal_type", "category", "place", "occurred", "subject", "narrative", "request", "urgency")

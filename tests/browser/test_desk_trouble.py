@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
+from cases.lifecycle import Actor, Role
 from cases.schema import AlertKind, Asks, Caller, Evidence, Turn, Understood
 from cases.tables import sessions
 
@@ -73,18 +75,13 @@ def test_both_take_at_once_and_one_is_told(server: Any, open_desk: Any, drafts: 
     page = open_desk("wang")
     expect(page.locator("#actions .primary")).to_contain_text("领取")
     # li is faster by so little that wang's desk has not heard of it
-    page.route("**/api/stream", lambda route: route.abort())
-    from cases.lifecycle import Actor, Role
+    server.service.fanout.change = lambda *_: None
 
     async def take_as_li() -> None:
-        row = await server.service.accounts.users()
-        user = next(user for user in row if user.name == "li")
+        user = next(user for user in await server.service.accounts.users() if user.name == "li")
         actor = Actor(user.id, user.name, user.display_name, Role.OPERATOR)
         await server.service.take(str(draft.draft_id), actor, 1)
 
-    page.evaluate("window.stopTelling = true")
-    page.route("**/api/drafts/*", lambda route: route.continue_())
-    server.service.fanout.change = lambda *_: None
     server.run(take_as_li())
     page.keyboard.press("Enter")
     expect(page.locator(".toast.grave")).to_have_text("已被别人领取。")
@@ -188,8 +185,6 @@ def test_a_draft_that_went_back_by_itself_is_taken_again_by_typing(
     page.keyboard.press("e")
 
     async def go_stale() -> None:
-        from dataclasses import replace
-
         rules = server.service.rules
         server.service.rules = replace(rules, take_minutes=0)
         await asyncio.sleep(0.01)

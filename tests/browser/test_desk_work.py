@@ -348,7 +348,7 @@ def test_what_is_missing_is_named_at_its_field(server: Any, open_desk: Any, draf
     draft = server.deliver(drafts.incomplete())
     page = open_desk()
     expect(page.locator("#said")).to_contain_text("还没有转写")
-    expect(page.locator("#said")).to_contain_text("narrate")
+    expect(page.locator("#said")).to_contain_text("来电人在这一步挂断：询问地点")
     expect(page.locator(".player-state")).to_contain_text("录音还没有到")
     take(page, draft)
     page.keyboard.press("Control+Enter")

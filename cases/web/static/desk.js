@@ -39,7 +39,7 @@ const player = new Player(byId("player"), {
   onTime: (seconds, playing) => transcript.mark(seconds, playing),
   onBroken: () => {
     player.broken(t("player.broken"));
-    request("GET", "/api/session").catch(() => {}); // perhaps only the session is over
+    request("GET", "/api/session").then(() => player.tryAgain()).catch(() => {}); // perhaps only the session was over
   },
 });
 const form = new DraftForm({
@@ -131,6 +131,7 @@ function render(one) {
   if (shown.kind === "draft") remember(one);
   view = one;
   const own = mine(one);
+  if (one.status === "confirmed" || one.status === "rejected") outbox.forget(id); // a caller's words do not linger at this PC
   const unsaved = own ? outbox.unsaved(id) : {};
   form.show(one, { mine: own, unsaved, refused: outbox.refused(id) });
   if (own && Object.keys(unsaved).length) outbox.flush(id).catch((error) => failed(id, error));
@@ -479,7 +480,7 @@ async function start() {
   } else if (kind === "draft") {
     if (queue.item(id)) queue.select(id, { focus: true });
     else await showDraft(id);
-  } else if (!narrow.matches && queue.first()) queue.select(queue.first(), { focus: true });
+  } else if (!narrow.matches && queue.first()) queue.select(queue.mine() ?? queue.first(), { focus: true });
   else showNothing();
 }
 

@@ -117,7 +117,7 @@ export class LiveCalls {
     age.textContent = duration((clock.now() - Date.parse(call.started_at)) / 1000);
     const last = call.turns.filter(Boolean).at(-1);
     // The end of what is being said is what is new.
-    text.textContent = call.ended ? t("live.ended") : [...(last?.text || last?.prompt || t("live.started"))].slice(-40).join("");
+    text.textContent = call.ended ? t("live.ended") : ending(last?.text || last?.prompt || t("live.started"));
     notes.replaceChildren(...call.alerts.map((kind) => h("span", { class: "note" }, t(`alert.${kind}`))));
     call.element.classList.toggle("urgent", call.alerts.length > 0);
   }
@@ -148,6 +148,17 @@ export class LiveCalls {
   #showPanel() {
     this.panel.hidden = this.#calls.size === 0;
   }
+}
+
+const ROW_WIDTH = 32; // in Latin letters; a Chinese character is two
+
+/** The end of a text, as much as a row can show. */
+function ending(text) {
+  const characters = [...text];
+  let width = 0;
+  let from = characters.length;
+  while (from > 0 && (width += characters[from - 1] > "\u2e7f" ? 2 : 1) <= ROW_WIDTH) from -= 1;
+  return (from > 0 ? "…" : "") + characters.slice(from).join("");
 }
 
 function learn(call, update) {

@@ -10,10 +10,11 @@ export class Player {
   #spans = []; // [from, to] still to be played, then silence
   #frame = 0;
   #seconds = 0;
+  #triedAgain = false;
 
   constructor(container, { onTime, onBroken }) {
     this.onTime = onTime;
-    this.#audio.preload = "auto";
+    this.#audio.preload = "metadata"; // a draft that is only passed costs no sound
     this.button = h("button", { type: "button", class: "play", "aria-keyshortcuts": "Space", on: { click: () => this.toggle() } });
     this.seekbar = h("input", {
       type: "range", min: 0, max: 1, step: 0.1, value: 0, "aria-label": t("player.seek"),
@@ -50,6 +51,7 @@ export class Player {
     this.#seconds = recording.seconds;
     if (this.#audio.getAttribute("src") !== source) {
       const rate = this.#audio.playbackRate;
+      this.#triedAgain = false;
       this.#audio.src = source;
       this.#setRate(rate);
     }
@@ -69,6 +71,14 @@ export class Player {
 
   broken(why) {
     this.#enable(false, why);
+  }
+
+  /** Asks for the same recording once more. */
+  tryAgain() {
+    if (this.#triedAgain || !this.#audio.getAttribute("src")) return;
+    this.#triedAgain = true;
+    this.#enable(true, "");
+    this.#audio.load();
   }
 
   toggle() {

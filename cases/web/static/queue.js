@@ -175,6 +175,11 @@ export class Queue {
     return this.#order.find((id) => !this.#rows.get(id).gone) ?? null;
   }
 
+  /** One that this operator has already taken. */
+  mine() {
+    return this.#order.find((id) => this.item(id).taken_by === session.user?.name) ?? null;
+  }
+
   /** The row `step` below; one that has gone is passed over. */
   neighbour(step, from = this.selected) {
     const at = this.#order.indexOf(from);

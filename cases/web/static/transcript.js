@@ -1,6 +1,6 @@
 // What was said: turns of machine and caller, words that can be heard, evidence lit.
 import { h } from "./dom.js";
-import { t, duration, maskNumber } from "./words.js";
+import { t, has, duration, maskNumber } from "./words.js";
 
 const DOUBTFUL = 0.5; // a word that the recogniser itself gives less is marked
 
@@ -32,7 +32,8 @@ export class Transcript {
     const rows = draft.turns.flatMap((turn, index) => this.#turn(turn, index, draft));
     if (!said) rows.push(h("p", { class: "state" }, t("said.not_transcribed")));
     else if (draft.turns.some((turn) => !turn.final)) rows.push(h("p", { class: "state" }, t("said.partial")));
-    if (draft.hung_up_at_step) rows.push(h("p", { class: "state" }, t("said.hung_up", { step: draft.hung_up_at_step })));
+    const step = draft.hung_up_at_step;
+    if (step) rows.push(h("p", { class: "state" }, t("said.hung_up", { step: has(`step.${step}`) ? t(`step.${step}`) : step })));
     this.container.replaceChildren(...rows);
     this.container.scrollTop = 0;
     this.#words.sort((a, b) => a.start - b.start);
