@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice, product
+from itertools import count, islice, product
 
 from pypinyin import lazy_pinyin
 
@@ -73,6 +73,7 @@ _ALIKE_FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
 _NO_SOUND = chr(0xE000)  # what no phrase sounds like
 _FIRST_CLASS = 0xE001
 _classes: dict[str, str] = {}
+_next_class = count(_FIRST_CLASS)  # drafts are made in several threads: next() never gives a number twice
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def sound_class(syllable: str) -> str:
             final = final[: -len(heard)] + alike
             break
     key = _ALIKE_INITIALS.get(initial, initial) + final
-    return _classes.setdefault(key, chr(_FIRST_CLASS + len(_classes)))
+    return _classes.setdefault(key, chr(next(_next_class)))
 
 
 @lru_cache(maxsize=256)

@@ -185,3 +185,12 @@ def test_gapped_phrases_and_the_longer_one() -> None:
 def test_short_phrases_by_sound_only_from_three_syllables() -> None:
     index = PhraseIndex([("拿刀", 1), ("着火了", 2)], floor=long_by_sound_floor)
     assert [f.payload for f in index.find(hear("拿到了着伙了"))] == [2]
+
+
+def test_warm_up_reads_every_table() -> None:
+    from cases.drafting import warm_up
+    from cases.drafting.gazetteer import gazetteer
+
+    warm_up()
+    readers = (alerts_table, categories_table, contact_table, emergencies, places_table, speech_table, urgency_table)
+    assert all(reader.cache_info().currsize == 1 for reader in (*readers, types_table, gazetteer))
