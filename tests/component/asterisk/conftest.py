@@ -36,6 +36,11 @@ class Tones:
         return seconds_of(load(path), hz)
 
     @staticmethod
+    def first_second(path: Path, hz: float) -> float:
+        """Where a tone begins; -1 when it is not there."""
+        return first_second_of(load(path), hz)
+
+    @staticmethod
     def order(path: Path, *pitches_hz: float) -> list[float]:
         """These pitches in the order of their first being heard; what is not heard is left out."""
         samples = load(path)
