@@ -1,7 +1,7 @@
-// The desk: puts the parts together and carries out what the keys and buttons say.
-import { h, byId, announce } from "./dom.js";
-import { t, has, lang, shortTime } from "./words.js";
-import { Problem, Unreachable, logOut, request, session, whenSessionIsOver, whoAmI } from "./api.js";
+// The desk: puts the parts together; keys, views, search, and what happens elsewhere.
+import { byId } from "./dom.js";
+import { t, lang } from "./words.js";
+import { Problem, Unreachable, logOut, request, whenSessionIsOver, whoAmI } from "./api.js";
 import { connection } from "./connection.js";
 import { Outbox } from "./outbox.js";
 import { openStream } from "./stream.js";
@@ -11,28 +11,23 @@ import { CasesView } from "./cases_view.js";
 import { Player } from "./player.js";
 import { Transcript } from "./transcript.js";
 import { DraftForm } from "./form.js";
+import { Showing } from "./showing.js";
+import { Deeds } from "./deeds.js";
 import { Toasts } from "./toasts.js";
 import { listen } from "./keys.js";
-import { askReason, loginInPlace, openHelp } from "./dialogs.js";
+import { loginInPlace, openHelp } from "./dialogs.js";
+import { faultText } from "./faults.js";
 import { otherLanguage } from "./language.js";
 
 const SEARCH_PAUSE_MS = 200;
-const HURRY_MS = 150; // a key held down: rows that are only passed are not asked for
-const CACHED_DRAFTS = 40; // neighbours read ahead; the oldest is forgotten first
 const narrow = matchMedia("(max-width: 760px)");
 
 const desk = byId("desk");
 const outbox = new Outbox();
 const toasts = new Toasts(byId("toasts"));
-const cache = new Map(); // draft_id -> view
 const draftOfCall = new Map(); // call_id -> draft_id, as the stream tells
 let categories = [];
-let shown = { kind: "nothing", id: null }; // draft | live | case | nothing
-let view = null; // the draft that is shown
-let asking = null; // AbortController of the draft that is being read
 let spans = []; // seconds of the lit evidence
-let shownAtMs = 0; // when a draft was last chosen
-const busy = new Set(); // drafts with a confirm, return or reject on its way
 
 const transcript = new Transcript(byId("said"), { onWord: (seconds) => player.playFrom(seconds) });
 const player = new Player(byId("player"), {
@@ -46,8 +41,8 @@ const form = new DraftForm({
   head: byId("draft-head"), container: byId("fields"), actions: byId("actions"), categories: () => categories,
   on: {
     light: (evidence) => (spans = transcript.light(evidence)),
-    edit: (path, value) => outbox.edit(view.draft.draft_id, path, value),
-    wanted: (path) => take().then((taken) => taken && form.edit(path)),
+    edit: (path, value) => outbox.edit(form.draftId, path, value),
+    wanted: (path) => deeds.take().then((taken) => taken && form.edit(path)),
     alert: (alert) => {
       spans = transcript.light(alert.evidence);
       player.playSpans(spans);
@@ -56,274 +51,26 @@ const form = new DraftForm({
 });
 const queue = new Queue({
   list: byId("queue-rows"), scroll: byId("queue-scroll"), state: byId("queue-state"), counts: byId("queue-counts"), news: byId("news"),
-  on: { select: (id) => (id ? showDraft(id) : showNothing()), open: () => take() },
+  on: { select: (id) => (id ? showing.draft(id) : showing.nothing()), open: () => deeds.take() },
 });
+const showLive = (call) => showing.live(call, draftOfCall.has(call.call_id));
 const live = new LiveCalls({ panel: byId("live-panel"), list: byId("live-rows"), on: { select: showLive, changed: showLive } });
-const cases = new CasesView({ list: byId("case-rows"), scroll: byId("case-scroll"), state: byId("case-state"), on: { select: showCase } });
+const cases = new CasesView({
+  list: byId("case-rows"), scroll: byId("case-scroll"), state: byId("case-state"), on: { select: (one) => showing.case(one) },
+});
+const showing = new Showing({
+  desk, outbox, player, transcript, form, queue,
+  on: { left: (kind) => kind === "live" && live.unselect(), failed: (id, error) => deeds.failed(id, error) },
+});
+const deeds = new Deeds({
+  showing, outbox, queue, form, player, toasts, draftOf: (callId) => draftOfCall.get(callId), narrow: () => narrow.matches,
+  toQueue: () => setView("queue"),
+});
+showing.verbs = {
+  take: (how) => deeds.take(how), confirm: () => deeds.confirm(), giveBack: () => deeds.giveBack(), reject: () => deeds.reject(),
+};
 
-// ── what is shown ──
-
-const mine = (one) => one.status === "taken" && one.taken_by === session.user?.name;
-
-function become(kind, id) {
-  if (shown.kind === "live" && kind !== "live") live.unselect();
-  shown = { kind, id };
-  desk.dataset.shown = kind;
-  const fragment = { draft: `#draft=${id}`, case: `#case=${id}` }[kind] ?? "";
-  history.replaceState(null, "", location.pathname + fragment);
-}
-
-function showNothing() {
-  asking?.abort();
-  become("nothing", null);
-  view = null;
-  player.none("");
-  transcript.clear();
-  form.clear(t(queue.length ? "draft.choose" : "queue.empty"));
-}
-
-/** Shows a draft, from memory at once if it was read before, and as the backend has it now. */
-async function showDraft(id) {
-  become("draft", id);
-  asking?.abort();
-  const mineToAsk = (asking = new AbortController());
-  const known = cache.get(id);
-  const hurried = performance.now() - shownAtMs < HURRY_MS;
-  shownAtMs = performance.now();
-  if (known) render(known);
-  else {
-    view = null;
-    form.clear(t("draft.loading"));
-    transcript.clear();
-    player.none("");
-  }
-  try {
-    if (hurried) await new Promise((resolve) => setTimeout(resolve, HURRY_MS));
-    if (mineToAsk.signal.aborted) return null;
-    const fresh = await request("GET", `/api/drafts/${id}`, undefined, { signal: mineToAsk.signal });
-    if (shown.id !== id) return null;
-    render(fresh);
-    readAhead(id);
-    return fresh;
-  } catch (error) {
-    if (error.name !== "AbortError" && shown.id === id && !known) form.clear(faultText(error));
-    return null;
-  }
-}
-
-function remember(one) {
-  const id = one.draft.draft_id;
-  cache.delete(id);
-  cache.set(id, one);
-  if (cache.size > CACHED_DRAFTS) cache.delete(cache.keys().next().value);
-  outbox.seen(id, one.version);
-}
-
-function readAhead(id) {
-  const next = queue.neighbour(1, id);
-  if (!next || cache.has(next) || next === id) return;
-  request("GET", `/api/drafts/${next}`).then(remember).catch(() => {});
-}
-
-function render(one) {
-  const id = one.draft.draft_id;
-  const same = view?.draft.draft_id === id;
-  if (shown.kind === "draft") remember(one);
-  view = one;
-  const own = mine(one);
-  if (one.status === "confirmed" || one.status === "rejected") outbox.forget(id); // a caller's words do not linger at this PC
-  const unsaved = own ? outbox.unsaved(id) : {};
-  form.show(one, { mine: own, unsaved, refused: outbox.refused(id) });
-  if (own && Object.keys(unsaved).length) outbox.flush(id).catch((error) => failed(id, error));
-  if (!same || !byId("said").childElementCount) transcript.show(one.draft);
-  if (one.recording) player.load(one.recording, one.draft.call_id);
-  else player.none(t("player.not_here"));
-  showActions();
-}
-
-function showLive(call) {
-  if (shown.kind !== "live" || shown.id !== call.call_id) {
-    asking?.abort();
-    become("live", call.call_id);
-    queue.unselect();
-    view = null;
-    transcript.clear();
-    player.none(t("player.live"));
-  }
-  const here = draftOfCall.has(call.call_id);
-  const note = t(here ? "live.draft_here" : call.ended ? "live.ended" : "live.going_on");
-  transcript.showLive(call.turns.filter(Boolean), note);
-  form.showLive(call, t(here ? "live.take_it" : "live.fields"));
-}
-
-async function showCase(one) {
-  become("case", one.number);
-  try {
-    const fresh = await request("GET", `/api/drafts/${one.draft_id}`);
-    if (shown.kind !== "case" || shown.id !== one.number) return;
-    remember(fresh);
-    render({ ...fresh, case_number: one.number, opened: one, status: one.voided_at ? "voided" : fresh.status });
-  } catch (error) {
-    form.clear(faultText(error));
-  }
-}
-
-// ── the buttons under the draft ──
-
-function button(text, key, verb, { primary = false, keys = key } = {}) {
-  return h("button", {
-    type: "button", class: primary ? "primary" : "ghost", "aria-keyshortcuts": keys, disabled: busy.has(view.draft.draft_id),
-    on: { click: () => verb() },
-  }, text, " ", h("kbd", {}, key));
-}
-
-function showActions() {
-  const parts = [];
-  const who = { who: view.taken_by_name ?? view.taken_by, time: view.taken_at ? shortTime(view.taken_at) : "" };
-  if (mine(view)) {
-    parts.push(
-      button(t("action.confirm"), "Ctrl Enter", confirm, { primary: true, keys: "Control+Enter" }),
-      button(t("action.return"), "r", giveBack), button(t("action.reject"), "x", reject));
-  } else if (view.status === "waiting") {
-    parts.push(button(t("action.take"), "Enter", take, { primary: true }));
-    if (Object.keys(outbox.unsaved(view.draft.draft_id)).length) parts.push(h("p", { class: "state" }, t("draft.unsaved")));
-  } else if (view.status === "taken") {
-    parts.push(h("p", { class: "state taken" }, t("draft.taken", who)));
-    if (view.may_take_over) parts.push(button(t("action.take_over"), "", () => take({ force: true })));
-  } else if (view.status === "confirmed") {
-    parts.push(h("p", { class: "state" }, t("draft.case", { number: view.case_number })));
-  } else if (view.status === "voided") {
-    parts.push(h("p", { class: "state" }, t("cases.voided")));
-  } else {
-    parts.push(h("p", { class: "state" }, t("draft.rejected", { reason: view.reject_reason ?? "" })));
-  }
-  const focused = byId("actions").contains(document.activeElement);
-  byId("actions").replaceChildren(...parts);
-  if (focused) byId("actions").querySelector("button")?.focus();
-}
-
-function faultText(error) {
-  if (error instanceof Unreachable) return t("connection.lost");
-  if (!(error instanceof Problem)) throw error;
-  return has(`problem.${error.code}`) ? t(`problem.${error.code}`) : t("problem.other", { detail: error.message });
-}
-
-function failed(id, error, { focus = false } = {}) {
-  if (error instanceof Problem && error.status === 422 && view?.draft.draft_id === id) {
-    if (form.showFaults(error.errors, { focus })) {
-      if (focus) announce(faultText(error));
-      return;
-    }
-  }
-  toasts.say(faultText(error), { grave: true });
-  if (error instanceof Problem && error.status === 409 && shown.id === id) showDraft(id);
-}
-
-// ── what the operator does ──
-
-async function take({ force = false } = {}) {
-  if (shown.kind === "live") {
-    const id = draftOfCall.get(shown.id);
-    if (!id) return false;
-    queue.select(id);
-    if (shown.id !== id) await showDraft(id);
-  }
-  if (shown.kind !== "draft") return false;
-  const id = shown.id;
-  if (view && mine(view)) {
-    form.focusFirst();
-    return true;
-  }
-  if (view && !force && view.status === "taken") {
-    announce(t("draft.taken", { who: view.taken_by_name, time: shortTime(view.taken_at) }));
-    return false;
-  }
-  if (outbox.version(id) === undefined) {
-    try {
-      remember(await request("GET", `/api/drafts/${id}`));
-    } catch (error) {
-      failed(id, error);
-      return false;
-    }
-  }
-  return act(id, "take", force ? { force } : {}, (taken) => {
-    if (shown.id !== id) return;
-    render(taken);
-    form.focusFirst();
-  });
-}
-
-/** One deed at a time on a draft; `done(view)` when the backend has it. Resolves true when it went well. */
-async function act(id, verb, extra, done) {
-  if (busy.has(id)) return false;
-  busy.add(id);
-  if (view?.draft.draft_id === id && verb !== "take") showActions();
-  try {
-    const fresh = await outbox.act(id, verb, extra);
-    busy.delete(id);
-    remember(fresh);
-    done(fresh);
-    return true;
-  } catch (error) {
-    busy.delete(id);
-    failed(id, error, { focus: true });
-    if (view?.draft.draft_id === id) showActions();
-    return false;
-  }
-}
-
-/** Confirm, return and reject: say it, offer the way back, go on to the next draft. */
-function finish(verb, extra, text) {
-  if (!view || shown.kind !== "draft") return false;
-  if (!mine(view)) {
-    announce(t("draft.take_first"));
-    return false;
-  }
-  const id = view.draft.draft_id;
-  player.pause();
-  act(id, verb, extra, (fresh) => {
-    toasts.offer(text(fresh), fresh.undo_until ?? new Date().toISOString(), () => undo(id));
-    if (shown.id === id) goOn(id);
-    else queue.refresh().catch(() => {});
-  });
-  return true;
-}
-
-const confirm = () => finish("confirm", {}, (fresh) => t("done.confirmed", { number: fresh.case_number }));
-const giveBack = () => finish("return", {}, () => t("done.returned"));
-
-async function reject() {
-  if (!view || !mine(view)) return;
-  const id = view.draft.draft_id;
-  const reason = await askReason();
-  if (reason && shown.id === id) finish("reject", { reason }, () => t("done.rejected"));
-}
-
-function goOn(id) {
-  const next = queue.nextWaiting(id);
-  if (next) {
-    queue.select(next, { focus: !narrow.matches });
-    queue.refresh().catch(() => {});
-  } else {
-    queue.unselect();
-    showNothing();
-    queue.refresh().then(() => !view && showNothing()).catch(() => {});
-    byId("queue-scroll").focus();
-  }
-}
-
-function undo(id) {
-  return act(id, "undo", {}, async (fresh) => {
-    setView("queue");
-    toasts.say(t("undo.done"));
-    cache.delete(id);
-    await queue.refresh().catch(() => {});
-    queue.select(id);
-    if (shown.id !== id) become("draft", id);
-    render(fresh);
-    form.focusFirst();
-  });
-}
+// ── moving about ──
 
 function setView(name) {
   if (desk.dataset.view === name) return;
@@ -335,7 +82,7 @@ function setView(name) {
 
 function goQueue() {
   setView("queue");
-  if (shown.kind === "case" || shown.kind === "nothing") queue.select(queue.selected ?? queue.first(), { focus: true });
+  if (showing.kind === "case" || showing.kind === "nothing") queue.select(queue.selected ?? queue.first(), { focus: true });
   else queue.focus();
   desk.dataset.shown = narrow.matches ? "nothing" : desk.dataset.shown;
 }
@@ -348,11 +95,8 @@ async function goCases() {
 
 function move(step) {
   if (desk.dataset.view === "cases") cases.select(cases.neighbour(step), { focus: true });
-  else if (shown.kind === "live" && byId("live-panel").contains(document.activeElement)) live.move(step);
-  else {
-    const next = queue.neighbour(step);
-    if (next) queue.select(next, { focus: true });
-  }
+  else if (showing.kind === "live" && byId("live-panel").contains(document.activeElement)) live.move(step);
+  else queue.move(step).catch((error) => toasts.say(faultText(error)));
 }
 
 function byWord(step) {
@@ -361,11 +105,11 @@ function byWord(step) {
 }
 
 listen({
-  down: () => move(1), up: () => move(-1), take: () => void take(), play: () => player.toggle(), evidence: () => player.playSpans(spans),
+  down: () => move(1), up: () => move(-1), take: () => void deeds.take(), play: () => player.toggle(), evidence: () => player.playSpans(spans),
   word_back: () => byWord(-1), word_on: () => byWord(1),
   seconds_back: () => player.seek(player.now - 3), seconds_on: () => player.seek(player.now + 3),
   slower: () => player.changeSpeed(-1), faster: () => player.changeSpeed(1),
-  edit: () => form.edit(), confirm: () => confirm(), return: () => giveBack(), reject: () => void reject(),
+  edit: () => form.edit(), confirm: () => deeds.confirm(), return: () => deeds.giveBack(), reject: () => void deeds.reject(),
   undo: () => toasts.undo(), search: () => byId("search").focus(), help: () => openHelp(),
   queue: () => goQueue(), news: () => queue.showNews(), live: () => live.move(1), cases: () => goCases(),
   number_0: () => form.take(0), number_1: () => form.take(1), number_2: () => form.take(2), number_3: () => form.take(3), number_4: () => form.take(4),
@@ -416,15 +160,11 @@ document.addEventListener("visibilitychange", () => document.hidden && outbox.fl
 // ── what happens elsewhere ──
 
 outbox.addEventListener("state", ({ detail: { id, state, view: receipt } }) => {
-  if (view?.draft.draft_id !== id) return;
-  if (receipt?.fields) {
-    view = { ...view, fields: receipt.fields, version: receipt.version, edits_count: receipt.edits_count };
-    cache.set(id, view);
-    form.show(view, { mine: mine(view), unsaved: outbox.unsaved(id), refused: outbox.refused(id) });
-  }
+  if (showing.view?.draft.draft_id !== id) return;
+  if (receipt?.fields) showing.kept(receipt);
   form.saving(state);
 });
-outbox.addEventListener("failed", ({ detail: { id, error } }) => failed(id, error));
+outbox.addEventListener("failed", ({ detail: { id, error } }) => deeds.failed(id, error));
 connection.addEventListener("change", () => {
   byId("connection").textContent = connection.lost ? t("connection.lost") : "";
   document.body.toggleAttribute("data-offline", connection.lost);
@@ -441,12 +181,12 @@ function catchUp() {
 }
 
 async function readAnew() {
-  const fresh = justStarted ? shown.id : null; // read a moment ago, before the stream was open
+  const fresh = justStarted ? showing.id : null; // read a moment ago, before the stream was open
   justStarted = false;
   try {
     const answer = await queue.refresh();
     if (answer) live.reset(answer.live);
-    if (shown.kind === "draft" && shown.id !== fresh) await showDraft(shown.id);
+    if (showing.kind === "draft" && showing.id !== fresh) await showing.draft(showing.id);
   } catch (error) {
     if (!(error instanceof Unreachable)) toasts.say(faultText(error));
   }
@@ -461,10 +201,11 @@ function onQueue(change) {
 }
 
 function onDraft(change) {
-  if (shown.kind !== "draft" || shown.id !== change.draft_id || busy.has(change.draft_id)) return;
+  const { view } = showing;
+  if (showing.kind !== "draft" || showing.id !== change.draft_id || showing.busy.has(change.draft_id)) return;
   const news = !view || change.version > view.version || change.has_recording !== Boolean(view.recording)
-    || (!mine(view) && change.edits_count !== view.edits_count);
-  if (news) showDraft(change.draft_id);
+    || (!showing.mine && change.edits_count !== view.edits_count);
+  if (news) showing.draft(change.draft_id);
 }
 
 async function start() {
@@ -479,9 +220,9 @@ async function start() {
     await cases.select(id, { focus: true }).catch((error) => toasts.say(faultText(error)));
   } else if (kind === "draft") {
     if (queue.item(id)) queue.select(id, { focus: true });
-    else await showDraft(id);
+    else await showing.draft(id);
   } else if (!narrow.matches && queue.first()) queue.select(queue.mine() ?? queue.first(), { focus: true });
-  else showNothing();
+  else showing.nothing();
 }
 
 async function readCategories() {

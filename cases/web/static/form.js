@@ -1,9 +1,10 @@
 // The draft at the right: a row a field, its sureness as word and shape, edited in place, all by keyboard.
 import { h } from "./dom.js";
-import { t, has, fullTime, shortTime, duration, maskNumber } from "./words.js";
+import { t, has } from "./words.js";
 import { FIELDS, fieldName, valueText } from "./fields.js";
 import { EDITORS } from "./editors.js";
 import { ORIGINAL } from "./outbox.js";
+import { draftHead, liveFields, liveHead } from "./draft_head.js";
 
 const ALTERNATIVES = 4;
 
@@ -56,7 +57,7 @@ export class DraftForm {
       const typed = field.path in unsaved ? typedState(field, unsaved[field.path]) : {};
       this.#fields.set(field.path, { ...field, ...typed, problem: refused[field.path] });
     }
-    this.#showHead();
+    this.head.replaceChildren(...draftHead(view, this.on.alert));
     if (same) {
       for (const { path } of FIELDS) if (path !== this.#editing) this.#fill(path);
       return;
@@ -68,21 +69,11 @@ export class DraftForm {
     this.#rove(this.#order()[0]);
   }
 
-  /** What is understood so far of a call that goes on: `fields` path -> short text. */
+  /** What is understood so far of a call that goes on. */
   showLive(call, note) {
     this.clear();
-    this.head.append(
-      h("p", { class: "draft-line" }, h("strong", {}, t("live.title")), " ", maskNumber(call.caller_number ?? t("draft.no_number"))),
-      ...alertBadges(call.alerts ?? [], () => {}),
-    );
-    this.container.append(
-      ...FIELDS.map(({ path }) => {
-        const text = call.fields?.[path] ?? call.fields?.[path.replace("caller.", "")] ?? "";
-        return h("div", { class: "field" },
-          h("span", { class: "field-name" }, fieldName(path)),
-          h("span", { class: text ? "field-value" : "field-value quiet" }, text ? liveText(path, text) : "…"));
-      }),
-    );
+    this.head.append(...liveHead(call));
+    this.container.append(...liveFields(call));
     this.actions.append(h("p", { class: "state" }, note));
   }
 
@@ -322,27 +313,6 @@ export class DraftForm {
 
   // ── head ──
 
-  #showHead() {
-    const { draft, status, case_number: number } = this.#view;
-    const caller = draft.caller.number ? maskNumber(draft.caller.number) : t("draft.no_number");
-    const facts = [
-      h("span", { title: fullTime(draft.received_at) }, t("draft.received", { time: shortTime(draft.received_at) })),
-      h("span", {}, caller),
-      draft.reference ? h("span", {}, t("draft.reference", { reference: draft.reference })) : null,
-      this.#view.recording ? h("span", {}, duration(this.#view.recording.seconds)) : null,
-      draft.complete ? null : h("span", {}, t(`ended.${draft.ended}`)),
-      this.#view.opened ? h("span", {}, t("draft.opened", { who: this.#view.opened.opened_by_name, time: shortTime(this.#view.opened.opened_at) })) : null,
-      draft.caller_agreed === false ? h("span", {}, t("draft.disagreed")) : null,
-    ].filter(Boolean);
-    const badges = alertBadges(draft.alerts, (alert) => this.on.alert(alert));
-    const title = number ? t("draft.case", { number }) : t(`status.${status}`);
-    this.head.replaceChildren(
-      h("div", { class: "draft-title" }, h("h2", {}, title), h("span", { id: "saving", class: "saving", role: "status" })),
-      h("p", { class: "draft-line facts" }, facts),
-      ...(badges.length ? [h("p", { class: "draft-line badges" }, badges)] : []),
-    );
-  }
-
   saving(state) {
     const mark = this.head.querySelector("#saving");
     if (mark) mark.textContent = t(`saving.${state}`);
@@ -362,13 +332,4 @@ function typedState(field, typed) {
   const value = edited ? typed : field.original;
   if (isEmpty(value)) return { value, edited, sureness: "empty" };
   return { value, edited, sureness: edited || field.confidence >= SURE_FROM ? "sure" : "check" };
-}
-
-const liveText = (path, text) => (path === "caller.callback_number" ? maskNumber(text) : has(`${path}.${text}`) ? t(`${path}.${text}`) : text);
-
-function alertBadges(alerts, onClick) {
-  return alerts.map((alert) => {
-    const kind = alert.kind ?? alert;
-    return h("button", { type: "button", class: "badge", on: { click: () => onClick(alert) } }, t(`alert.${kind}`));
-  });
 }

@@ -28,7 +28,7 @@ export class Queue {
       if (id) this.on.open(id);
     });
     scroll.addEventListener("scroll", () => {
-      if (scroll.scrollTop + scroll.clientHeight > scroll.scrollHeight - 600) this.more();
+      if (scroll.scrollTop + scroll.clientHeight > scroll.scrollHeight - 600) this.more().catch(() => {});
     }, { passive: true });
     news.addEventListener("click", () => this.showNews());
     setInterval(() => this.#showAges(), 20_000);
@@ -68,21 +68,22 @@ export class Queue {
     return answer;
   }
 
-  async more() {
-    if (!this.#next || this.#loading) return;
+  /** Reads the next page, if there is one; resolves when it is in the list. */
+  more() {
+    if (!this.#next) return Promise.resolve();
+    this.#loading ??= this.#readMore().finally(() => (this.#loading = null));
+    return this.#loading;
+  }
+
+  async #readMore() {
     const asked = this.#asked;
-    this.#loading = this.#page(this.#next);
-    try {
-      const answer = await this.#loading;
-      if (asked !== this.#asked) return;
-      this.#next = answer.next;
-      const fresh = answer.items.filter((item) => !this.#rows.has(item.draft_id));
-      for (const item of fresh) this.#add(item);
-      this.list.append(...fresh.map((item) => this.#rows.get(item.draft_id).element));
-      this.#count(answer);
-    } finally {
-      this.#loading = null;
-    }
+    const answer = await this.#page(this.#next);
+    if (asked !== this.#asked) return;
+    this.#next = answer.next;
+    const fresh = answer.items.filter((item) => !this.#rows.has(item.draft_id));
+    for (const item of fresh) this.#add(item);
+    this.list.append(...fresh.map((item) => this.#rows.get(item.draft_id).element));
+    this.#count(answer);
   }
 
   #page(after) {
@@ -197,6 +198,16 @@ export class Queue {
     return free.find((id) => isUrgent(this.item(id))) ?? free.find((id) => this.#order.indexOf(id) > at) ?? free[0] ?? null;
   }
 
+  /** Moves by a row; at the end of what was read, as soon as there is more. */
+  async move(step) {
+    let next = this.neighbour(step);
+    if (!next && step > 0 && this.#next) {
+      await this.more();
+      next = this.neighbour(step);
+    }
+    if (next) this.select(next, { focus: true });
+  }
+
   select(id, { focus = false } = {}) {
     if (id && !this.#rows.has(id)) return;
     this.selected = id;
@@ -205,7 +216,7 @@ export class Queue {
     if (row) {
       if (focus) row.element.focus({ preventScroll: true });
       row.element.scrollIntoView({ block: "nearest" });
-      if (this.#order.length - this.#order.indexOf(id) < NEAR_THE_END) this.more();
+      if (this.#order.length - this.#order.indexOf(id) < NEAR_THE_END) this.more().catch(() => {});
     }
     this.on.select(id);
   }

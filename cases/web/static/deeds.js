@@ -1,0 +1,141 @@
+// What an operator does with a draft: take, confirm, return, reject, and undo.
+import { announce, byId } from "./dom.js";
+import { t, shortTime } from "./words.js";
+import { Problem, request } from "./api.js";
+import { askReason } from "./dialogs.js";
+import { faultText } from "./faults.js";
+
+export class Deeds {
+  /** `draftOf(callId)`: the draft of a live call, if it has come; `narrow()`: one column; `toQueue()`: shows the queue. */
+  constructor({ showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue }) {
+    Object.assign(this, { showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue });
+  }
+
+  /** Resolves true when the draft that is shown is hers, from now on or already. */
+  async take({ force = false } = {}) {
+    const { showing } = this;
+    if (showing.kind === "live") await this.#toDraft(this.draftOf(showing.id));
+    if (showing.kind !== "draft") return false;
+    const { id, view } = showing;
+    if (showing.mine) {
+      this.form.focusFirst();
+      return true;
+    }
+    if (view?.status === "taken" && !force) {
+      announce(t("draft.taken", { who: view.taken_by_name, time: shortTime(view.taken_at) }));
+      return false;
+    }
+    if (this.outbox.version(id) === undefined) {
+      try {
+        showing.remember(await request("GET", `/api/drafts/${id}`));
+      } catch (error) {
+        this.failed(id, error);
+        return false;
+      }
+    }
+    return this.#act(id, "take", force ? { force } : {}, (taken) => {
+      if (showing.id !== id) return;
+      showing.render(taken);
+      this.form.focusFirst();
+    });
+  }
+
+  async #toDraft(id) {
+    if (!id) return;
+    this.queue.select(id);
+    if (this.showing.id !== id) await this.showing.draft(id); // not in the part of the queue that was read
+  }
+
+  confirm() {
+    return this.#finish("confirm", {}, (fresh) => t("done.confirmed", { number: fresh.case_number }));
+  }
+
+  giveBack() {
+    return this.#finish("return", {}, () => t("done.returned"));
+  }
+
+  async reject() {
+    const { showing } = this;
+    if (!showing.mine) return;
+    const { id } = showing;
+    const reason = await askReason();
+    if (reason && showing.id === id) this.#finish("reject", { reason }, () => t("done.rejected"));
+  }
+
+  /** Says it, offers the way back, goes on to the next draft. */
+  #finish(verb, extra, text) {
+    const { showing } = this;
+    if (!showing.view || showing.kind !== "draft") return;
+    if (!showing.mine) {
+      announce(t("draft.take_first"));
+      return;
+    }
+    const { id } = showing;
+    this.player.pause();
+    this.#act(id, verb, extra, (fresh) => {
+      if (fresh.undo_until) this.toasts.offer(text(fresh), fresh.undo_until, () => this.undo(id));
+      else this.toasts.say(text(fresh));
+      if (showing.id === id) this.#goOn(id);
+      else this.queue.refresh().catch(() => {});
+    });
+  }
+
+  #goOn(id) {
+    const next = this.queue.nextWaiting(id);
+    if (next) {
+      this.queue.select(next, { focus: !this.narrow() });
+      this.queue.refresh().catch(() => {});
+    } else {
+      this.queue.unselect();
+      this.showing.nothing();
+      byId("queue-scroll").focus();
+      this.queue.refresh().then(() => this.showing.view || this.showing.nothing()).catch(() => {});
+    }
+  }
+
+  undo(id) {
+    return this.#act(id, "undo", {}, async (fresh) => {
+      this.toQueue();
+      this.toasts.say(t("undo.done"));
+      this.showing.forget(id);
+      await this.queue.refresh().catch(() => {});
+      this.queue.select(id);
+      if (this.showing.id !== id) this.showing.become("draft", id);
+      this.showing.render(fresh);
+      this.form.focusFirst();
+    });
+  }
+
+  /** One deed at a time on a draft; `done(view)` when the backend has it. Resolves true when it went well. */
+  async #act(id, verb, extra, done) {
+    const { busy } = this.showing;
+    if (busy.has(id)) return false;
+    const mark = () => this.showing.view?.draft.draft_id === id && this.showing.actions();
+    busy.add(id);
+    mark();
+    try {
+      const fresh = await this.outbox.act(id, verb, extra);
+      busy.delete(id);
+      this.showing.remember(fresh);
+      done(fresh);
+      return true;
+    } catch (error) {
+      busy.delete(id);
+      this.failed(id, error, { focus: true });
+      mark();
+      return false;
+    }
+  }
+
+  /** Says what went wrong, at its field if it has one; whatever changed elsewhere is shown as it is now. */
+  failed(id, error, { focus = false } = {}) {
+    if (error instanceof Problem && error.status === 422 && this.showing.view?.draft.draft_id === id) {
+      if (this.form.showFaults(error.errors, { focus })) {
+        if (focus) announce(faultText(error));
+        return;
+      }
+    }
+    this.toasts.say(faultText(error), { grave: true });
+    if (error instanceof Problem && error.status === 409 && this.showing.id === id) this.showing.draft(id);
+  }
+}
