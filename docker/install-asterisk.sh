@@ -99,19 +99,26 @@ part=$prefix/part
 mkdir -p "$part/lists/partial" "$part/archives/partial" "$part/nothing"
 : >"$part/status"
 printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$part/sources.list"
+dates="-o Acquire::Check-Date=true"
 own_apt() {
-    apt-get -o Dir::State::lists="$part/lists" -o Dir::State::status="$part/status" \
+    # shellcheck disable=SC2086  # two options in one
+    LC_ALL=C apt-get -o Dir::State::lists="$part/lists" -o Dir::State::status="$part/status" \
         -o Dir::State::extended_states="$part/extended_states" \
         -o Dir::Cache::archives="$part/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= \
         -o Dir::Etc::sourcelist="$part/sources.list" -o Dir::Etc::sourceparts="$part/nothing" \
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts="$part/nothing" \
         -o APT::Sandbox::User= -o APT::Install-Recommends=false -o APT::Update::Error-Mode=any \
-        -o Acquire::Retries=3 -o Debug::NoLocking=1 "$@"
+        -o Acquire::Retries=3 -o Debug::NoLocking=1 $dates "$@"
 }
 
 say "asking the Debian mirror what belongs to an Asterisk"
-own_apt -qq update >"$part/log" 2>&1 ||
-    another_way "the Debian mirror $mirror cannot be reached, or carries no $suite:" "$(tail -n 3 "$part/log")" \
+own_apt -qq update >"$part/log" 2>&1 || {
+    # A frozen mirror, a snapshot, or a wrong clock here: the signatures are good, so an older list is good enough.
+    grep -qE 'is expired|is not valid yet' "$part/log" &&
+        say "the mirror's list is older than its date allows (or this machine's clock is wrong): going on with it" &&
+        dates="-o Acquire::Check-Valid-Until=false -o Acquire::Check-Date=false" &&
+        own_apt -qq update >"$part/log" 2>&1
+} || another_way "the Debian mirror $mirror cannot be reached, or carries no $suite:" "$(tail -n 3 "$part/log")" \
         "Check the network and apt's proxy, or name another mirror in HOTLINE_DEBIAN_MIRROR."
 own_apt -qq --print-uris -y install asterisk >"$part/wanted" 2>"$part/log" ||
     another_way "Debian $suite cannot install its asterisk today (it is a suite in motion):" "$(tail -n 3 "$part/log")" \
