@@ -267,6 +267,11 @@ def test_letters_rest_where_one_types_and_can_be_switched_off(
     page.keyboard.press("?")
     page.wait_for_timeout(100)
     expect(page.locator("dialog[open]")).to_have_count(0)
+    field(page, "place").focus()  # alternatives are then reached by Tab
+    page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    wait_for(page, lambda: server.value(draft, "place")["district"] == "昌平区")
     page.reload()  # it is remembered
     page.wait_for_selector("#desk[data-ready]")
     page.keyboard.press("?")

@@ -3,6 +3,7 @@ import { h } from "./dom.js";
 import { t, has } from "./words.js";
 import { FIELDS, fieldName, valueText } from "./fields.js";
 import { EDITORS } from "./editors.js";
+import { letters } from "./keys.js";
 import { ORIGINAL } from "./outbox.js";
 import { draftHead, liveFields, liveHead } from "./draft_head.js";
 
@@ -296,6 +297,14 @@ export class DraftForm {
     if (editing) {
       const inside = this.editor.parts.indexOf(event.target) + step;
       if (inside >= 0 && inside < this.editor.parts.length) return; // from part to part the browser's own way
+    }
+    // Without the digits the alternatives are reached as everything is: by Tab.
+    const stops = letters.on ? [] : [this.#rows.get(path), ...this.#rows.get(path).querySelectorAll(".alternative")];
+    const stop = stops[stops.indexOf(event.target) + step];
+    if (!editing && stops.includes(event.target) && stop) {
+      event.preventDefault();
+      stop.focus();
+      return;
     }
     const order = this.#order();
     const next = order[order.indexOf(path) + step];

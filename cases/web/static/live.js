@@ -150,7 +150,7 @@ export class LiveCalls {
   }
 }
 
-const ROW_WIDTH = 32; // in Latin letters; a Chinese character is two
+const ROW_WIDTH = 28; // in Latin letters; a Chinese character is two
 
 /** The end of a text, as much as a row can show. */
 function ending(text) {
