@@ -20,7 +20,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 from aiohttp import web
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from cases.lifecycle import SYSTEM
 from cases.schema import (
@@ -46,6 +46,8 @@ from cases.schema import (
 from cases.settings import CasesSettings
 from cases.web.app import make_app
 from cases.web.keys import PRODUCER_TOKEN, SERVICE
+
+expect.set_options(timeout=15_000)  # a limit for broken things, not a wish: the machine may be busy
 
 PASSWORD = "correct horse battery"
 CHROMIUM_ARGUMENTS = [

@@ -300,7 +300,7 @@ def test_undo_brings_a_confirmed_draft_back(server: Any, open_desk: Any, drafts:
 
 def test_undo_goes_with_its_time(server: Any, open_desk: Any, drafts: SimpleNamespace) -> None:
     server.stop()
-    server.settings["undo_seconds"] = 2
+    server.settings["undo_seconds"] = 3
     server.start()
     draft = server.deliver(drafts.heating())
     page = open_desk()

@@ -250,7 +250,7 @@ export class Queue {
     element.className = ["row", urgent && "urgent", item.taken_by && !mine && "elsewhere", mine && "mine", gone && "gone"].filter(Boolean).join(" ");
     element.replaceChildren(
       h("span", { class: "mark", "aria-hidden": "true" }),
-      h("span", { class: "row-title" }, [item.category || t("queue.no_category"), item.place].filter(Boolean).join(" · ")),
+      h("span", { class: "row-title", title: [item.category, item.place].filter(Boolean).join("\n") || null }, title(item)),
       h("time", { class: "row-age", datetime: item.received_at }, ago(item.received_at, clock.now())),
       h("span", { class: "row-subject" }, item.subject || t("queue.no_subject")),
       h("span", { class: "row-notes" }, notes(item, { mine, gone })),
@@ -264,6 +264,12 @@ export class Queue {
       if (age.textContent !== text) age.textContent = text;
     }
   }
+}
+
+/** 供暖 · 上地街道: the first level and the nearest official name are what tells two rows apart. */
+function title({ category, place }) {
+  const [district, street] = place.split(" ");
+  return [category.split(" › ")[0] || t("queue.no_category"), street || district].filter(Boolean).join(" · ");
 }
 
 const isUrgent = (item) => item.rank <= 2; // 0 alert, 1 emergency, 2 urgent, 3 routine
