@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
+from cases import drafting
 from cases.schema import Asks, CallTranscript, Channel, Ended, Turn, draft_id_of
 from cases.service import open_service
 from hotline.settings import Settings
@@ -93,7 +94,8 @@ async def run_ivr(settings: Settings) -> None:
 
     engine = make_engine(settings)
     voice = make_voice(settings)
-    await asyncio.gather(asyncio.to_thread(engine.load), asyncio.to_thread(voice.load))
+    # Everything that is read once is read before the first caller waits for it.
+    await asyncio.gather(*(asyncio.to_thread(load) for load in (engine.load, voice.load, drafting.warm_up)))
     token = producer_token(settings.cases, settings.state_dir)
     async with CasesClient(settings.cases_url, token) as client:
         server = IvrServer(

@@ -7,11 +7,12 @@ import struct
 from pathlib import Path
 
 import numpy as np
-from system.conftest import Desk, System, story
 
 from hotline.calling import CallOrder
 from hotline.phone import AnswerScript, HangUp, PhoneCall, Press, Speak, StaySilent
+from ivr.callfolder import LEAVE_MESSAGE_STEP
 from ivr.events import CallEnded, PromptSaid, PromptStopped, TurnEnd, TurnEnded
+from system.conftest import Desk, System, story
 
 NOISE = "我要投诉，朝阳区望京街道花家地小区，楼上邻居每天晚上大声放音乐，吵得老人睡不着，希望尽快处理。"
 HEATING = "海淀区上地街道上地西里，我家暖气不热，屋里只有十四度，希望尽快恢复供暖。"
@@ -67,8 +68,9 @@ async def test_the_recording_is_of_both_sides_and_words_lie_where_they_were_said
     turn = next(turn for turn in view["draft"]["turns"] if turn["words"])
     first, last = turn["words"][0]["start_seconds"], turn["words"][-1]["end_seconds"]
     assert level(samples, first, last) > 10 * level(samples, last + 0.4, last + 1.2), "words are where sound is"
-    # The onset of speech in the recording, against the first word's time.
-    assert abs(onset(samples, first) - first) < 0.25
+    # The onset of speech in the recording, against the first word's time: a word may begin up to 0.3 s early, where
+    # the sound before the speech was kept for the recogniser.
+    assert -0.1 < onset(samples, first) - first < 0.4
     assert level(samples, 0.3, 3.0) > 300, "the greeting is on the recording too"
 
 
@@ -114,7 +116,8 @@ async def test_zero_reaches_a_human_at_once_and_the_operators_phone_rings(system
 async def test_silence_twice_reaches_a_human(system: System) -> None:
     result = await system.call(CallOrder([StaySilent(), StaySilent()], number="13910005681", answer_rest=False))
     assert ended_of(result) == "human"
-    turns = [fact for fact in result.facts if isinstance(fact, TurnEnded)]
+    # What is left in the mailbox after the queue is a turn too.
+    turns = [fact for fact in result.facts if isinstance(fact, TurnEnded) and fact.step != LEAVE_MESSAGE_STEP]
     assert [turn.ended_by for turn in turns] == [TurnEnd.NO_INPUT, TurnEnd.NO_INPUT]
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from system.conftest import System, story
 
 from hotline.calling import CallOrder, run_call
 from hotline.phone import CallScript, PhoneCall, PhoneError, Speak
 from ivr.events import CallStarted, Fact, PromptSaid, TranscriptPartial, TurnEnded
+from system.conftest import System, story
 
 STORY = "海淀区上地街道上地西里，我家暖气不热，屋里只有十四度，希望尽快恢复供暖。"
 
@@ -74,7 +74,7 @@ async def test_ivr_killed_leaves_one_draft_and_the_caller_is_taken_over(
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_backend_killed_costs_nothing(system: System, moment: Callable[[list[Fact]], bool]) -> None:
     old = system.pid("cases")
-    call_id, facts = await call_until(system, "13910007002", moment, lambda: system.kill("cases"))
+    call_id, _facts = await call_until(system, "13910007002", moment, lambda: system.kill("cases"))
     await asyncio.to_thread(system.until_back, "cases", old)
     assert_kept(await system.draft_at_backend(call_id))
 
@@ -137,6 +137,7 @@ async def test_daemon_down_the_caller_leaves_a_message_and_it_becomes_a_draft(sy
     (folder,) = new
     view = await system.draft_at_backend(folder.name, seconds=90)
     assert "暖气" in "".join(turn["text"] for turn in view["draft"]["turns"])
+    assert view["draft"]["caller"]["number"] == "13910007005"
 
 
 async def test_strangers_at_the_audio_port_disturb_nobody(system: System) -> None:
