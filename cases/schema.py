@@ -74,7 +74,7 @@ class Asks(StrEnum):
 class Ended(StrEnum):
     """How the machine's part of the call ended."""
 
-    COMPLETED = "completed"  # walked to the goodbye
+    COMPLETED = "completed"  # nothing was left to ask
     HUNG_UP = "hung_up"  # the caller left
     HUMAN = "human"  # put through to the human queue
     EMERGENCY = "emergency"  # told to ring 119/110/120/122 and put through
@@ -222,7 +222,7 @@ class ComplaintDraft(Wire):
     turns: tuple[Turn, ...] = ()
     recording: Recording | None = None
     ended: Ended = Ended.COMPLETED
-    complete: bool = True  # the caller heard the goodbye
+    complete: bool = True  # nothing was left to ask when the call ended
     hung_up_at_step: str | None = None
     caller_agreed: bool | None = None  # answer to the read-back; None: not asked or not answered
 

@@ -9,14 +9,26 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console
 
-from cases.schema import Asks
+from cases.schema import Asks, Ended
 from hotline.follow import JournalTail, facts_of, find_call
 from hotline.parts import make_voice
-from hotline.phone import CallReport, CallScript, PhoneCall, PhoneError, PhoneEvent, Press, Speak, StaySilent, Step
+from hotline.phone import (
+    CallReport,
+    CallScript,
+    HangUp,
+    PhoneCall,
+    PhoneError,
+    PhoneEvent,
+    Press,
+    Speak,
+    StaySilent,
+    Step,
+    Wait,
+)
 from hotline.settings import Settings
 from ivr.callfolder import DRAFT
 from ivr.events import CallEnded, DraftDelivered, Fact, PromptSaid
@@ -37,13 +49,19 @@ class CallFailed(Exception):
 
 @dataclass
 class CallOrder:
-    """What to do in a call. `answer_rest`: say yes by key to what nothing was given for."""
+    """What to do in a call.
+
+    `answer_rest`: say yes by key to what nothing was given for. `hurried`: press as soon as the question is clear, and
+    hang up when the reference number has been heard once. `linger_seconds`: how long to wait for a human.
+    """
 
     steps: list[Step]
     number: str = "13800001234"
     heard: Path | None = None
     wait_seconds: float = 30.0
     answer_rest: bool = True
+    hurried: bool = False
+    linger_seconds: float = 5.0
 
 
 @dataclass
@@ -139,7 +157,7 @@ async def run_call(settings: Settings, order: CallOrder, on_fact: OnFact | None 
     script = CallScript(sip_uri(settings), number=order.number, heard=order.heard)
     facts: list[Fact] = []
     async with PhoneCall(script) as phone:
-        answering = _Answering(phone, len(order.steps), order.answer_rest)
+        answering = _Answering(phone, order)
         for step in order.steps:
             await phone.add(step)
         if not order.answer_rest:
@@ -190,24 +208,44 @@ async def _follow(
 
 
 class _Answering:
-    """Answers the questions nothing was given for, as a patient caller: the key for yes, or silence where there is none."""
+    """Answers the questions nothing was given for, as a patient caller: the key for yes, or silence where there is none.
 
-    def __init__(self, phone: PhoneCall, given: int, wanted: bool) -> None:
+    A hurried caller does not hear a prompt out: how long she listens follows from what she waits for in it.
+    """
+
+    HURRIED_SECONDS: ClassVar[dict[Asks, float]] = {Asks.CONTACT: 1.2, Asks.CONFIRMATION: 5.0}
+    HURRIED_REFERENCE_SECONDS = 6.5
+
+    def __init__(self, phone: PhoneCall, order: CallOrder) -> None:
         self._phone = phone
-        self._left = given
-        self._wanted = wanted
-        self._waiting: PromptSaid | None = None
+        self._order = order
+        self._left = len(order.steps)
 
     def note(self, event: PhoneEvent) -> None:
         if event.kind == "step_done":
             self._left -= 1
 
     async def react(self, fact: Fact) -> None:
-        if not self._wanted:
-            return
-        if isinstance(fact, PromptSaid) and fact.asks is not Asks.NOTHING and self._left <= 0:
-            self._left += 1
-            yes = YES_KEYS.get(fact.asks)
-            await self._phone.add(Press(yes) if yes else StaySilent())
-        elif isinstance(fact, CallEnded):
-            await self._phone.no_more_steps()
+        match fact:
+            case PromptSaid(asks=Asks.NOTHING) if self._order.hurried and self._left <= 0:
+                await self._phone.add(Wait(self.HURRIED_REFERENCE_SECONDS))
+                await self._phone.add(HangUp())
+            case PromptSaid(asks=asks) if asks is not Asks.NOTHING and self._order.answer_rest and self._left <= 0:
+                await self._answer(asks)
+            case CallEnded(ended=Ended.HUMAN | Ended.EMERGENCY) if self._order.answer_rest:
+                # Nobody speaks for the rest of such a call; a person would wait a while and leave.
+                await self._phone.add(Wait(self._order.linger_seconds))
+                await self._phone.add(HangUp())
+            case CallEnded():
+                await self._phone.no_more_steps()
+
+    async def _answer(self, asks: Asks) -> None:
+        yes = YES_KEYS.get(asks)
+        if yes is None:
+            await self._phone.add(StaySilent())
+        elif self._order.hurried:
+            # By the clock: a prompt that follows another at once has no beginning that could be heard.
+            await self._phone.add(Wait(self.HURRIED_SECONDS.get(asks, 2.0)))
+            await self._phone.add(Press(yes, at_seconds=0.0))
+        else:
+            await self._phone.add(Press(yes))

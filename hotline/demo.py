@@ -23,10 +23,8 @@ from speech.models import find_model
 
 DEMO_USER = "demo"
 DEMO_NUMBER = "13910001234"
-# What the demo's caller tells when asked what happened; to the questions after it she presses the key for yes.
-DEMO_COMPLAINT = (
-    "我要投诉，朝阳区望京街道花家地小区，楼上邻居每天晚上十一点以后大声放音乐，吵得老人睡不着，希望尽快处理。"
-)
+# What the demo's caller tells, cutting the greeting short; to the questions after it she presses the key for yes.
+DEMO_COMPLAINT = "我要投诉，望京街道花家地小区，楼上邻居每天半夜大声放音乐，老人睡不着。"
 
 
 async def run_demo(settings: Settings, console: Console) -> None:
@@ -64,7 +62,9 @@ async def _call(settings: Settings, console: Console) -> None:
         console.rule("来电 the call")
         console.print(f"[dim]the caller will say:[/] {DEMO_COMPLAINT}", highlight=False)
         with CallView(console) as view:
-            result = await run_call(settings, CallOrder([Speak(told)], DEMO_NUMBER), view.take)
+            result = await run_call(
+                settings, CallOrder([Speak(told, barge_in_after_seconds=1.0)], DEMO_NUMBER, hurried=True), view.take
+            )
     if result.draft is None:
         console.print("[red]the call made no draft[/]: the logs are in", str(settings.state_dir / "log"))
         return

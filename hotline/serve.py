@@ -200,15 +200,25 @@ class Hotline:
         ]
 
     async def start(self) -> None:
-        """Bring all up in order; on a failure what was started is ended, and ServiceFailed says which and why."""
+        """Bring all up side by side; on a failure what was started is ended, and the error says which and why.
+
+        None needs another to start: a call that comes too early meets the dialplan's fallback, a draft waits in the spool.
+        """
+        self.report("starting " + ", ".join(service.name for service in self.services))
+        starts = [asyncio.create_task(self._start(service)) for service in self.services]
         try:
-            for service in self.services:
-                self.report(f"starting {service.name}")
-                await service.start()
+            await asyncio.gather(*starts)
         except BaseException:
+            for start in starts:
+                start.cancel()
+            await asyncio.gather(*starts, return_exceptions=True)
             await self.stop()
             raise
         self._keepers = [asyncio.create_task(self._keep(service)) for service in self.services]
+
+    async def _start(self, service: Service) -> None:
+        await service.start()
+        self.report(f"{service.name} is up")
 
     async def _keep(self, service: Service) -> None:
         pause_seconds = FIRST_RESTART_SECONDS

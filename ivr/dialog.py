@@ -266,4 +266,5 @@ def _place(understanding: ComplaintDraft | None) -> str:
     place = understanding.place.value if understanding is not None else None
     if place is None:
         return ""
-    return "".join(part for part in (place.district, place.street, place.community, place.detail) if part)
+    community = (place.community or "").removesuffix("居委会").removesuffix("村委会")  # the committee is not the place
+    return "".join(part for part in (place.district, place.street, community, place.detail) if part)

@@ -261,8 +261,7 @@ class CallSession:
                     await self._keep(AlertRaised(**self._stamp(), kind=kind, turn=max(0, self._turn), text=text))
                 case Say():
                     heard_it = await self._say(listener, action)
-                    last = actions[position + 1 :]
-                    if not heard_it and not (last and last[0] == Finish(Ended.COMPLETED, action.step)):
+                    if not heard_it and not _nothing_left_to_ask(actions[position + 1 :]):
                         return await self._hung_up(action.step)
                 case Ask():
                     event = await self._ask(listener, action)
@@ -359,6 +358,13 @@ class CallSession:
             except (CallError, TimeoutError) as error:
                 log.error("apology_not_said", call_id=self.facts.call_id, error=str(error))
         return Ended.INTERRUPTED
+
+
+def _nothing_left_to_ask(actions: tuple[Action, ...]) -> bool:
+    """A caller who leaves while hearing the reference number or the goodbye has told everything."""
+    return all(isinstance(action, Say | Finish) for action in actions) and any(
+        isinstance(action, Finish) and action.ended is Ended.COMPLETED for action in actions
+    )
 
 
 class _TurnNotes:
