@@ -59,6 +59,14 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+@app.callback()
+def _every_verb() -> None:
+    """Logs go to standard error, warnings and worse; standard output is the verb's own."""
+    from hotline.logs import configure_logging
+
+    configure_logging(quiet=True)
+
+
 # --- running ---------------------------------------------------------------------------------------------------------
 
 

@@ -61,7 +61,8 @@ def read_telephone(path: Path) -> bytes:
         samples, rate_hz = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
         raise SpeechError(
-            "audio-unreadable", f"{path} is no sound that can be read (WAV, FLAC, OGG): {error}"
+            "audio-unreadable",
+            f"{path} is no sound that can be read (WAV, FLAC, OGG): {getattr(error, 'error_string', error)}",
         ) from error
     if not len(samples):
         raise SpeechError("audio-empty", f"{path} holds no sound")
