@@ -96,7 +96,8 @@ class Turn(Wire):
     `heard_from_seconds`/`heard_to_seconds`: the span of the recording in which the machine listened, if known.
     `answer`: what the menu took the turn for, by the answer's name: `same` (call me on this number), `confidential`,
     `yes`, `no`, `unknown` …; empty when the words themselves are the answer.
-    `final`: False when the words are the last partial transcript (the call died before the recogniser finished).
+    `final`: False when words may be missing: they are the last partial transcript (the call died before the recogniser
+    finished), or the recogniser could not keep up. The recording has all of it.
     """
 
     step: str

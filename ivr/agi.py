@@ -22,6 +22,7 @@ __all__ = ["CHANNEL_UP", "AgiCall", "AgiReply", "AgiServer", "CallerGone", "Hand
 
 log = structlog.get_logger(__name__)
 
+CUT_SECONDS = 2.0
 LISTEN_BACKLOG = 1024  # Asterisk gives a connection 2 s; the library's 5 drops calls in a burst
 
 Handler = Callable[[AgiCall], None]
@@ -75,8 +76,8 @@ class AgiServer:
         self._acceptor.start()
         log.info("agi_listening", host=self._host, port=self.port)
 
-    def stop(self, drain_seconds: float = 5.0) -> int:
-        """Stop accepting, wait for the conversations, then cut the rest. Returns how many were cut. Blocks."""
+    def stop_accepting(self) -> None:
+        """From now on the dialplan's fallback takes new callers; running conversations go on. Blocks for a moment."""
         self._stopping = True
         if self._listener:
             with contextlib.suppress(OSError):
@@ -84,16 +85,25 @@ class AgiServer:
             self._listener.close()
         if self._acceptor:
             self._acceptor.join()
-        deadline_seconds = time.monotonic() + drain_seconds
+
+    def wait_idle(self, seconds: float) -> int:
+        """Wait for the running conversations to end; returns how many are left. Blocks."""
+        deadline_seconds = time.monotonic() + seconds
         with self._changed:
             while self._calls and (remaining_seconds := deadline_seconds - time.monotonic()) > 0:
                 self._changed.wait(remaining_seconds)
+            return len(self._calls)
+
+    def stop(self, drain_seconds: float = 5.0) -> int:
+        """Stop accepting, wait for the conversations, then cut the rest. Returns how many were cut. Blocks."""
+        self.stop_accepting()
+        self.wait_idle(drain_seconds)
+        with self._changed:
             cut = dict(self._calls)
         for connection in cut.values():
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        for thread in cut:
-            thread.join(2.0)
+        self.wait_idle(CUT_SECONDS)  # one limit for all of them together
         return len(cut)
 
     def _accept(self, listener: socket.socket) -> None:

@@ -50,7 +50,9 @@ def _said(menu: Menu, text: str, phrases: Iterable[str]) -> str | None:
 def wants_human(menu: Menu, at: MenuState, event: TurnEnded) -> bool:
     """Pressed (first in a digit string, since a telephone number may hold a 0 later; anywhere when none is asked),
     said as an answer, or said within a narration that the phrase cut short."""
-    pressed = event.digits[:1] if at.max_digits else event.digits
+    pressed = event.digits
+    if at.max_digits and len(pressed.rstrip(menu.terminator)) > 1:
+        pressed = ""  # a number with an area code begins with 0
     if any(digit in menu.human.keys for digit in pressed) or _said(menu, event.text, menu.human.phrases):
         return True
     return event.ended_by is TurnEnd.KEYWORD and match_phrase(event.text, menu.human.watch) is not None

@@ -217,7 +217,7 @@ def _ask(
         pieces=_pieces(menu, state, say, understanding),
         phrases=(*phrases, *menu.human.phrases) if at.restrict else (),
         watch=() if state.went_on else (*menu.human.watch, *EMERGENCY_WATCH),
-        keys=menu.human.keys | at_once,
+        keys=frozenset(at_once) if at.max_digits else menu.human.keys | at_once,
         terminator=menu.terminator,
         max_digits=at.max_digits,
         no_input_seconds=at.no_input_seconds,

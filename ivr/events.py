@@ -111,6 +111,7 @@ class TurnEnded(Fact):
     heard_from_seconds: float | None
     heard_to_seconds: float | None
     answer: str = ""
+    late: bool = False  # the recogniser did not hear all of it: words are missing
 
 
 @dataclass(frozen=True, slots=True)

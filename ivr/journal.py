@@ -244,7 +244,7 @@ class _TurnSoFar:
             answer=self.ended.answer[:32] if self.ended else "",
             heard_from_seconds=self.ended.heard_from_seconds if self.ended else None,
             heard_to_seconds=self.ended.heard_to_seconds if self.ended else None,
-            final=self.ended is not None or self.partial is None,
+            final=not self.ended.late if self.ended else self.partial is None,
         )
 
 

@@ -29,7 +29,7 @@ from speech.vad import SpeechDetector
 log = structlog.get_logger(__name__)
 
 TICK_SECONDS = 0.1
-INTER_DIGIT_SECONDS = 3.0
+INTER_DIGIT_SECONDS = 2.5
 # A recogniser that is this late is of no use to the dialog; the last partial transcript stands in.
 FINISH_SECONDS = 10.0
 # A cough or a slammed door wakes the detector and yields no word: go on listening, but not for ever.
@@ -52,6 +52,7 @@ class Heard:
     ended_by: TurnEnd
     heard_from_seconds: float
     heard_to_seconds: float
+    late: bool  # words are missing: the recogniser failed or could not keep up
 
 
 class Notes(Protocol):
@@ -126,6 +127,8 @@ class _Turn:
     wordless: int = 0
     watched: int = 0
     failed: bool = False
+    late: bool = False
+    note_failed: bool = False
 
 
 class Listener:
@@ -165,6 +168,10 @@ class Listener:
         worker = asyncio.create_task(self._tell_partials(turn, partials, notes))
         try:
             ended_by = await self._until_over(turn, partials, notes)
+        except BaseException:
+            if turn.stream is not None:
+                turn.stream.close()
+            raise
         finally:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
@@ -181,6 +188,7 @@ class Listener:
             ended_by,
             self._recorded(started),
             self._recorded(self._line.now_seconds),
+            turn.late or turn.failed or self._line.late,
         )
 
     async def _until_over(self, turn: _Turn, partials: _Latest, notes: Notes) -> TurnEnd:
@@ -267,7 +275,8 @@ class Listener:
             turn.failed = True
             heard = Transcript(turn.latest.text, turn.latest.words, True, 0.0, 0.0)
         FINAL_SECONDS.observe(self._line.now_seconds - begun)
-        if heard.late:
+        if heard.late and not turn.failed:
+            turn.late = True
             log.warning("transcript_late", call_id=self._line.call_id)
         if heard.text:
             words = self._in_recording(heard.words)
@@ -298,8 +307,10 @@ class Listener:
             turn.latest = partial
             try:
                 await notes.partial(turn.text + partial.text, (*turn.words, *self._in_recording(partial.words)))
-            except Exception:
-                log.exception("partial_not_noted", call_id=self._line.call_id)
+            except Exception as error:
+                if not turn.note_failed:  # once: a full disk would fill with lines about itself
+                    log.error("partial_not_noted", call_id=self._line.call_id, error=str(error))
+                turn.note_failed = True
             turn.watched = turn.watched + 1 if self._watcher(partial.text, turn.ask.watch) else 0
 
     def _in_recording(self, words: tuple[SpokenWord, ...]) -> tuple[Word, ...]:

@@ -8,6 +8,7 @@ the caller itself (apology, human queue, message).
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from cases import drafting
 from cases.client import CasesClient, LivePoster
 from cases.schema import Ended
-from ivr.agi import AgiCall, AgiServer, CallerGone
+from ivr.agi import CHANNEL_UP, AgiCall, AgiServer, CallerGone
 from ivr.audiosocket import AudioSocketServer, Rendezvous
 from ivr.errors import CallError
 from ivr.menu import MenuKeeper
@@ -34,6 +35,7 @@ from speech.transcribe import transcribe_file
 log = structlog.get_logger(__name__)
 
 BEGIN_SECONDS = 8.0
+CUT_SECONDS = 3.0
 END_SECONDS = 20.0
 DEFAULT_CALL_SECONDS = "1800"
 # Two read-backs rendered at once keep a small machine's other core for the recogniser.
@@ -75,12 +77,13 @@ class IvrServer:
             recover_every_seconds=settings.recover_every_seconds,
             keep_days=settings.keep_days,
         )
+        self._voice_threads = ThreadPoolExecutor(RENDERS_AT_ONCE, thread_name_prefix="voice")
         self._parts = Parts(
             prompts=PromptStore(prompts_dir),
             recognizer=recognizer,
             voice=voice,
             live=self._live,
-            renders=asyncio.Semaphore(RENDERS_AT_ONCE),
+            voice_threads=self._voice_threads,
             timezone=timezone,
         )
         self._sound = AudioSocketServer(settings.audiosocket_host, settings.audiosocket_port)
@@ -106,10 +109,14 @@ class IvrServer:
 
     async def stop(self) -> None:
         """Take no more calls, let the running ones end for a while, cut the rest: the dialplan goes on with them."""
-        await asyncio.to_thread(self._agi.stop, self._settings.drain_seconds)
+        await asyncio.to_thread(self._agi.stop_accepting)
+        await asyncio.to_thread(self._agi.wait_idle, self._settings.drain_seconds)
+        # The sound first: conversations end with it, and their threads have time to leave the callers to the dialplan.
         await self._sound.stop()
+        await asyncio.to_thread(self._agi.stop, CUT_SECONDS)
         await self._live.close()
         await self._spool.stop()
+        self._voice_threads.shutdown(wait=False, cancel_futures=True)
         if self._health is not None:
             await self._health.cleanup()
 
@@ -137,9 +144,10 @@ class IvrServer:
         call_id = call.argument(1)
         folder = self._spool.call_folder(call.argument(2), call_id)
         with self._spool.live(folder):
-            ended = self._converse(call, self._facts(call, call_id, folder))
-            call.set_variable("HOTLINE_OUTCOME", OUTCOMES[ended])
-            call.set_variable("HOTLINE_DONE", "1")
+            ended, told = self._converse(call, self._facts(call, call_id, folder))
+            if told:
+                call.set_variable("HOTLINE_OUTCOME", OUTCOMES[ended])
+                call.set_variable("HOTLINE_DONE", "1")
             log.info("call_ended", call_id=call_id, ended=ended.value)
             if ended is Ended.INTERRUPTED:
                 # Tells the spool to wait for the channel's end: the caller may still leave a message.
@@ -147,7 +155,8 @@ class IvrServer:
 
     def _facts(self, call: AgiCall, call_id: str, folder: Path) -> CallFacts:
         # Our first word: from here on the dialplan gives the conversation its full time.
-        call.set_variable("TIMEOUT(absolute)", call.get_variable("HOTLINE_CALL_SECONDS") or DEFAULT_CALL_SECONDS)
+        longest = call.get_variable("HOTLINE_CALL_SECONDS") or DEFAULT_CALL_SECONDS
+        call.set_variable("TIMEOUT(absolute)", longest)
         return CallFacts(
             call_id=call_id,
             folder=folder,
@@ -157,27 +166,47 @@ class IvrServer:
             channel_name=call.channel,
             line_call_id=call.argument(4)[:128],
             recording_started_at=_epoch_ms(call.argument(3)),
+            longest_seconds=float(longest) if longest.isdecimal() else float(DEFAULT_CALL_SECONDS),
         )
 
-    def _converse(self, call: AgiCall, facts: CallFacts) -> Ended:
+    def _converse(self, call: AgiCall, facts: CallFacts) -> tuple[Ended, bool]:
+        """How the conversation ended, and whether the caller was told (if not, the dialplan's fallback tells)."""
         assert self._loop is not None
         session = CallSession(facts, self._menus.current(), self._parts)
-        # Expected before Asterisk is told to connect, so that the sound never comes too early.
-        rendezvous = asyncio.run_coroutine_threadsafe(self._begin(session), self._loop).result(BEGIN_SECONDS)
+        rendezvous = self._begun(session)
         conversation = asyncio.run_coroutine_threadsafe(session.converse(rendezvous), self._loop)
         where = f"{self._settings.audiosocket_host}:{self._sound.port}"
-        reply = call.exec("AudioSocket", facts.call_id, where)
-        if not isinstance(reply, CallerGone) and reply.result == "-1":
-            log.error("audiosocket_refused_by_asterisk", call_id=facts.call_id)
         try:
-            return conversation.result(END_SECONDS)
+            reply = call.exec("AudioSocket", facts.call_id, where)
+            ended = conversation.result(END_SECONDS)
         except TimeoutError:
-            conversation.cancel()
             raise CallError("conversation-stuck", "the conversation did not end after its sound did") from None
+        finally:
+            # Whatever went wrong on the AGI side: nobody else writes this call's journal once we have left it.
+            if not conversation.done():
+                conversation.cancel()
+        # An end of the sound looks the same whether the caller left or Asterisk gave up on it; the channel knows.
+        if ended is Ended.HUNG_UP and not isinstance(reply, CallerGone) and call.channel_status() == CHANNEL_UP:
+            raise CallError("sound-lost", "the sound ended and the caller is still there")
+        return ended, session.apologised if ended is Ended.INTERRUPTED else True
+
+    def _begun(self, session: CallSession) -> Rendezvous:
+        """The call on disk and its sound expected, before Asterisk is told to connect: it can never come too early."""
+        assert self._loop is not None
+        begun = asyncio.run_coroutine_threadsafe(self._begin(session), self._loop)
+        try:
+            return begun.result(BEGIN_SECONDS)
+        except TimeoutError:
+            begun.cancel()
+            raise CallError("disk-slow", f"the call was not on disk in {BEGIN_SECONDS:g} s") from None
 
     async def _begin(self, session: CallSession) -> Rendezvous:
-        await session.begin()
-        return self._sound.expect(session.facts.call_id, taps=(session.recorder,))
+        try:
+            await session.begin()
+            return self._sound.expect(session.facts.call_id, taps=(session.recorder,))
+        except BaseException:
+            await session.close()
+            raise
 
 
 def _epoch_ms(text: str) -> datetime | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ import structlog
 from cases import drafting
 from cases.schema import Asks, ComplaintDraft, Ended, LiveKind, LiveUpdate, Word
 from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
-from ivr.audiosocket import AudioConnection, Rendezvous
+from ivr.audiosocket import AudioConnection, HangUpCause, Rendezvous
 from ivr.dialog import CallContext, DialogEvent, advance, answer_of, begin
 from ivr.errors import CallError
 from ivr.events import (
@@ -46,15 +47,14 @@ from ivr.menu import Menu
 from ivr.prompts import PromptStore, Speaker
 from ivr.recorder import HeardRecorder
 from speech.errors import SpeechError
-from speech.grammar import match_phrase
 from speech.recognizer import Recognizer
 
 log = structlog.get_logger(__name__)
 
 # Free text is rendered while the caller waits: past this the read-back goes without it.
 RENDER_SECONDS = 6.0
+LAST_TURN_SECONDS = 150.0
 FIELDS_EVERY_SECONDS = 0.5
-WATCH_MINIMUM = 0.95
 
 
 class LiveSink(Protocol):
@@ -75,17 +75,18 @@ class CallFacts:
     channel_name: str
     line_call_id: str
     recording_started_at: datetime | None
+    longest_seconds: float = 1800.0  # the dialplan takes the caller back after this long
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What every call of a node shares. `renders` bounds the voice's work at once."""
+    """What every call of a node shares. `voice_threads`: the voice works there, so that a slow one holds up nobody else."""
 
     prompts: PromptStore
     recognizer: Recognizer
     voice: Speaker
     live: LiveSink
-    renders: asyncio.Semaphore
+    voice_threads: Executor
     timezone: ZoneInfo
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -105,6 +106,7 @@ class CallSession:
         self._step = menu.first
         self._sequence = 0
         self._fields_at_seconds = 0.0
+        self.apologised = False  # the caller was told that our side failed
 
     # what is kept and shown
 
@@ -184,8 +186,8 @@ class CallSession:
     async def begin(self) -> None:
         """The call is on disk from here on. CallError `disk-full` or `disk-failed`: nothing can be kept."""
         facts = self.facts
-        self._journal = Journal(facts.folder)
-        self._recorder = HeardRecorder(facts.folder / "heard.wav")
+        self._journal = await asyncio.to_thread(Journal, facts.folder)
+        self._recorder = await asyncio.to_thread(HeardRecorder, facts.folder / "heard.wav")
         await self._keep(
             CallStarted(
                 **self._stamp(),
@@ -219,11 +221,15 @@ class CallSession:
         finally:
             if line is not None:
                 line.close()
-            if self._recorder is not None:
-                await asyncio.to_thread(self._recorder.close)
-            if self._journal is not None:
-                self._journal.close()
+            await self.close()
         return ended
+
+    async def close(self) -> None:
+        """Close what is kept; for a call that never came to `converse` too."""
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
+        if self._journal is not None:
+            self._journal.close()
 
     async def _run(self, line: AudioConnection) -> Ended:
         connected_at = self._parts.clock()
@@ -245,15 +251,25 @@ class CallSession:
             ),
         )
         while True:
-            event = await self._carry_out(listener, actions)
+            event = await self._carry_out(line, listener, actions)
             if isinstance(event, Finish):
                 await self._keep(CallEnded(**self._stamp(), ended=event.ended, step=event.step))
                 return event.ended
+            if line.now_seconds > self._limit_seconds and isinstance(event, TurnEnded):
+                event = CallFailed(**self._stamp(), code="call-too-long", message="a human takes over")
+                await self._keep(event)
             understanding = self._understanding()
             state, actions = advance(self._menu, state, event, understanding)
             self._step = state.step
 
-    async def _carry_out(self, listener: Listener, actions: tuple[Action, ...]) -> DialogEvent | Finish:
+    @property
+    def _limit_seconds(self) -> float:
+        """Past this no further question is asked: the dialplan's own limit would look like a hang-up to us."""
+        return max(self.facts.longest_seconds / 2, self.facts.longest_seconds - LAST_TURN_SECONDS)
+
+    async def _carry_out(
+        self, line: AudioConnection, listener: Listener, actions: tuple[Action, ...]
+    ) -> DialogEvent | Finish:
         """Do the actions in order; what ends them is the next event, or the Finish."""
         for position, action in enumerate(actions):
             match action:
@@ -261,16 +277,24 @@ class CallSession:
                     await self._keep(AlertRaised(**self._stamp(), kind=kind, turn=max(0, self._turn), text=text))
                 case Say():
                     heard_it = await self._say(listener, action)
+                    self._sound_is_whole(line)
                     if not heard_it and not _nothing_left_to_ask(actions[position + 1 :]):
                         return await self._hung_up(action.step)
                 case Ask():
                     event = await self._ask(listener, action)
+                    self._sound_is_whole(line)
                     if event.ended_by is TurnEnd.HANG_UP:
                         return await self._hung_up(action.step)
                     return event
                 case Finish():
                     return action
         raise CallError("dialog-without-end", "the dialog gave no question and no end")
+
+    @staticmethod
+    def _sound_is_whole(line: AudioConnection) -> None:
+        """CallError `sound-lost` when the sound ended by our side's fault or our stopping: nobody hung up."""
+        if line.hang_up is not None and line.hang_up.cause in (HangUpCause.BROKEN, HangUpCause.SELF):
+            raise CallError("sound-lost", f"the call's sound ended ({line.hang_up.cause.value})")
 
     async def _hung_up(self, step: str) -> CallerHungUp:
         fact = CallerHungUp(**self._stamp(), step=step)
@@ -303,6 +327,7 @@ class CallSession:
             ended_by=heard.ended_by,
             heard_from_seconds=heard.heard_from_seconds,
             heard_to_seconds=heard.heard_to_seconds,
+            late=heard.late,
         )
         event = replace(event, answer=answer_of(self._menu, event))
         await self._keep(event)
@@ -327,8 +352,9 @@ class CallSession:
                 if not piece.text:
                     return b""
         try:
-            async with self._parts.renders, asyncio.timeout(RENDER_SECONDS):
-                return await asyncio.to_thread(self._parts.voice.speak, piece.text)
+            async with asyncio.timeout(RENDER_SECONDS):
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._parts.voice_threads, self._parts.voice.speak, piece.text)
         except (SpeechError, TimeoutError) as error:
             log.error("prompt_not_rendered", call_id=self.facts.call_id, error=str(error) or "too slow")
             return b""
@@ -339,9 +365,7 @@ class CallSession:
             return False
         if drafting.hears_emergency(text) is not None:
             return True
-        return match_phrase(text, phrases, minimum=WATCH_MINIMUM) is not None and any(
-            phrase in text for phrase in self._menu.human.watch
-        )
+        return any(phrase in text for phrase in self._menu.human.watch)
 
     async def _fail(self, line: AudioConnection | None, code: str, message: str) -> Ended:
         """Our side failed: say sorry if the caller is still there, and leave the rest to the dialplan and recovery."""
@@ -354,7 +378,7 @@ class CallSession:
         if line is not None and line.hang_up is None:
             try:
                 apology = self._parts.prompts.audio(Piece("", "apology"))
-                await asyncio.wait_for(line.play(apology).finished(), 10.0)
+                self.apologised = await asyncio.wait_for(line.play(apology).finished(), 10.0)
             except (CallError, TimeoutError) as error:
                 log.error("apology_not_said", call_id=self.facts.call_id, error=str(error))
         return Ended.INTERRUPTED

@@ -229,9 +229,22 @@ def test_contact_is_answered_by_a_word_or_a_key(talk: Talk, text: str, digits: s
     talk.knows(PLACED).turn(NARRATION)
     assert talk.ask.step == "contact"
     assert talk.ask.max_digits >= 11
-    assert talk.ask.keys == {"0", "*"}  # a mobile number begins with 1
+    assert talk.ask.keys == {"*"}  # a mobile number begins with 1, one with an area code with 0
     talk.turn(text, digits, by)
     assert talk.ask.step == "confirm"
+
+
+def test_a_number_with_an_area_code_can_be_keyed_and_zero_alone_is_a_human(talk: Talk) -> None:
+    talk.knows(PLACED).turn(NARRATION)
+    talk.knows(ALL).turn("", "01065123456#", TurnEnd.TERMINATOR)
+    assert talk.ask.step == "confirm"
+
+
+def test_zero_alone_at_the_contact_question_is_a_human(talk: Talk) -> None:
+    talk.knows(PLACED).turn(NARRATION)
+    talk.turn("", "0", TurnEnd.KEY)
+    assert isinstance(talk.last, Finish)
+    assert talk.last.ended is Ended.HUMAN
 
 
 @pytest.mark.parametrize(
@@ -490,7 +503,8 @@ def test_any_call_ends_soon_with_few_questions(
         turns += 1
         assert sum(isinstance(action, Ask | Finish) for action in talk.actions) == 1
         assert isinstance(talk.last, Ask | Finish)
-        if digits.startswith("0") and by is not TurnEnd.HANG_UP:
+        pressed_zero = digits.rstrip("#") == "0" if was.max_digits else digits.startswith("0")
+        if pressed_zero and by is not TurnEnd.HANG_UP:
             assert isinstance(talk.last, Finish)
             assert talk.last.ended in (Ended.HUMAN, Ended.EMERGENCY), was.step
     # opening, three questions, read-back, asked on once, one silence, one misunderstanding
@@ -506,7 +520,7 @@ def assert_listens_within_limits(ask: Ask) -> None:
     assert all(piece.text or (piece.name or "").startswith("silence_") for piece in ask.pieces)
     assert 0 < ask.end_silence_seconds < ask.max_seconds <= 600
     assert 0 < ask.no_input_seconds <= 30
-    assert "0" in ask.keys
+    assert "0" in ask.keys or ask.max_digits  # where a number is keyed, 0 alone counts once no digit follows
 
 
 NAMES = ("a", "b", "c")

