@@ -14,7 +14,7 @@ from ivr.texts import AUDIO_LANGUAGE, LOCK_FILE, MENU_FILE, TEXTS_FILE, Problem,
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["Menu", "MenuError", "MenuKeeper", "check_prompts", "load_menu"]
+__all__ = ["Menu", "MenuError", "MenuKeeper", "check_prompts", "load_menu", "stamp_of"]
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -52,6 +52,20 @@ def load_menu(prompts_dir: Path) -> Menu:
     return menu
 
 
+def stamp_of(prompts_dir: Path) -> Stamp:
+    """Changes with every edit of menu, texts or sound."""
+    files = [prompts_dir / name for name in (MENU_FILE, TEXTS_FILE, LOCK_FILE)]
+    files += sorted((prompts_dir / AUDIO_LANGUAGE).glob("*.wav"))
+    stamps = []
+    for path in files:
+        try:
+            status = path.stat()
+            stamps.append((path.name, status.st_mtime_ns, status.st_size))
+        except OSError:
+            stamps.append((path.name, 0, -1))
+    return tuple(stamps)
+
+
 class MenuKeeper:
     """Gives each new call the newest menu that is whole: a broken edit never reaches a caller.
 
@@ -61,13 +75,13 @@ class MenuKeeper:
     def __init__(self, prompts_dir: Path) -> None:
         self._prompts_dir = prompts_dir
         self._lock = threading.Lock()
-        self._stamp = self._look()
+        self._stamp = stamp_of(prompts_dir)
         self._menu = load_menu(prompts_dir)
         self.problems: list[Problem] = []  # of the edit that was not taken, for the desk and doctor
 
     def current(self) -> Menu:
         with self._lock:
-            stamp = self._look()
+            stamp = stamp_of(self._prompts_dir)
             if stamp != self._stamp:
                 self._stamp = stamp
                 self._reload()
@@ -84,15 +98,3 @@ class MenuKeeper:
         else:
             self.problems = []
             log.info("menu_loaded", digest=self._menu.digest, states=len(self._menu.states))
-
-    def _look(self) -> Stamp:
-        files = [self._prompts_dir / name for name in (MENU_FILE, TEXTS_FILE, LOCK_FILE)]
-        files += sorted((self._prompts_dir / AUDIO_LANGUAGE).glob("*.wav"))
-        stamps = []
-        for path in files:
-            try:
-                status = path.stat()
-                stamps.append((path.name, status.st_mtime_ns, status.st_size))
-            except OSError:
-                stamps.append((path.name, 0, -1))
-        return tuple(stamps)

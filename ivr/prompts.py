@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import threading
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +16,7 @@ import structlog
 
 from ivr.actions import Piece
 from ivr.errors import CallError
-from ivr.menu import MenuError, check_prompts
+from ivr.menu import MenuError, check_prompts, stamp_of
 from ivr.menu_states import Text
 from ivr.spoken import SPOKEN_TEXTS, digit_pieces, time_pieces
 from ivr.texts import (
@@ -38,7 +39,17 @@ from speech.errors import SpeechError
 
 log = structlog.get_logger(__name__)
 
-__all__ = ["Problem", "PromptStore", "Rendered", "Speaker", "check", "digit_pieces", "render", "time_pieces"]
+__all__ = [
+    "Problem",
+    "PromptSounds",
+    "PromptStore",
+    "Rendered",
+    "Speaker",
+    "check",
+    "digit_pieces",
+    "render",
+    "time_pieces",
+]
 
 QUIET_DBFS = -45.0  # below: silence around the words
 EDGE_MS = 60  # silence kept around a sentence
@@ -63,55 +74,85 @@ class Rendered:
     seconds: float
 
 
-class PromptStore:
-    """The recorded pieces, loaded once and again when their file changed. Thread safe.
+class PromptSounds:
+    """The recorded pieces as they were at one moment, for one call. Immutable: no file is touched."""
 
-    A file that vanishes or breaks while the hotline runs goes on sounding as it did.
-    """
-
-    def __init__(self, prompts_dir: Path) -> None:
-        self._prompts_dir = prompts_dir
-        self._lock = threading.Lock()
-        self._loaded: dict[tuple[str, str], tuple[tuple[int, int], bytes]] = {}
-        for path in sorted((prompts_dir / AUDIO_LANGUAGE).glob("*.wav")):
-            if NAME_PATTERN.fullmatch(path.stem) and wav_problem(path) is None:
-                self._load(path.stem, AUDIO_LANGUAGE)
+    def __init__(self, pcm: Mapping[tuple[str, str], bytes]) -> None:
+        self._pcm = pcm
 
     def audio(self, piece: Piece, language: str = AUDIO_LANGUAGE) -> bytes:
         """The sound of a named piece: 8 kHz 16-bit little-endian mono PCM.
 
         `CallError("prompt-unrecorded")` for free text (the run-time voice speaks that), `("prompt-missing")` when
-        there never was a usable file; both are recoverable by speaking `piece.text`.
+        there was no usable file; both are recoverable by speaking `piece.text`.
         """
         if piece.name is None:
             raise CallError("prompt-unrecorded", "free text is spoken by the run-time voice", recoverable=True)
         if piece.name.startswith(_SILENCE):
             return _silence(piece.name)
-        if not NAME_PATTERN.fullmatch(piece.name) or not NAME_PATTERN.fullmatch(language):
-            raise CallError("prompt-missing", f"{piece.name!r} is no name of a text", recoverable=True)
-        with self._lock:
-            return self._load(piece.name, language)
-
-    def _load(self, name: str, language: str) -> bytes:
-        path = wav_path(self._prompts_dir, name, language)
-        known = self._loaded.get((language, name))
-        try:
-            status = path.stat()
-            stamp = (status.st_mtime_ns, status.st_size)
-            if known is not None and known[0] == stamp:
-                return known[1]
-            problem = wav_problem(path)
-            if problem is None:
-                pcm = _read_pcm(path)
-                self._loaded[language, name] = (stamp, pcm)
-                return pcm
-        except (OSError, wave.Error, EOFError) as error:
-            problem = str(error)
-        if known is None:
-            message = f"{language}/{name}.wav: {problem}; run `hotline prompts render`"
+        pcm = self._pcm.get((language, piece.name))
+        if pcm is None:
+            message = f"no usable sound {language}/{piece.name}.wav; run `hotline prompts render`"
             raise CallError("prompt-missing", message, recoverable=True)
-        log.warning("prompt_kept", name=name, language=language, problem=problem)
-        return known[1]
+        return pcm
+
+
+class PromptStore:
+    """The recorded pieces, loaded once and again when the folder changed. Thread safe.
+
+    As MenuKeeper does with the menu, an edit is taken when all of prompts/ is whole, and not before: menu and sounds
+    go together, also while a rendering is under way. A file that vanishes or breaks goes on sounding as it did.
+    """
+
+    def __init__(self, prompts_dir: Path) -> None:
+        self._prompts_dir = prompts_dir
+        self._lock = threading.Lock()
+        self._stamp = stamp_of(prompts_dir)
+        self._files: dict[tuple[str, str], tuple[tuple[int, int], bytes]] = {}
+        self._sounds = self._load()
+
+    def snapshot(self) -> PromptSounds:
+        """The newest whole set of sounds. A few `stat`s when nothing changed, else it reads: not on the event loop."""
+        with self._lock:
+            stamp = stamp_of(self._prompts_dir)
+            if stamp != self._stamp:
+                self._stamp = stamp
+                if self._is_whole():
+                    self._sounds = self._load()
+                else:
+                    log.warning("prompts_kept")  # MenuKeeper says what is wrong
+            return self._sounds
+
+    def _is_whole(self) -> bool:
+        try:
+            return not any(problem.severity == "error" for problem in check_prompts(self._prompts_dir))
+        except OSError:  # unreadable in the middle of an edit
+            return False
+
+    def audio(self, piece: Piece, language: str = AUDIO_LANGUAGE) -> bytes:
+        """The newest sound of one piece, as `PromptSounds.audio`."""
+        return self.snapshot().audio(piece, language)
+
+    def _load(self) -> PromptSounds:
+        """Read what is new; what has not changed is shared with earlier snapshots, what cannot be read stays as it was."""
+        for path in sorted((self._prompts_dir / AUDIO_LANGUAGE).glob("*.wav")):
+            if not NAME_PATTERN.fullmatch(path.stem):
+                continue
+            key = (AUDIO_LANGUAGE, path.stem)
+            known = self._files.get(key)
+            try:
+                status = path.stat()
+                stamp = (status.st_mtime_ns, status.st_size)
+                if known is not None and known[0] == stamp:
+                    continue
+                problem = wav_problem(path)
+                if problem is None:
+                    self._files[key] = (stamp, _read_pcm(path))
+                    continue
+            except (OSError, wave.Error, EOFError) as error:
+                problem = str(error)
+            log.warning("prompt_unusable", name=path.stem, problem=problem, kept=known is not None)
+        return PromptSounds(MappingProxyType({key: pcm for key, (_stamp, pcm) in self._files.items()}))
 
 
 def render(

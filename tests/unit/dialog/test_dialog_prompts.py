@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import struct
 import wave
 from datetime import time
@@ -215,7 +216,7 @@ def test_store_makes_silence_and_refuses_what_it_has_not() -> None:
         sounds.audio(Piece("", "opening"), language="en")
 
 
-OPENING, GOODBYE = Piece("", "opening"), Piece("", "goodbye")
+WAIT, GOODBYE = Piece("", "human_wait"), Piece("", "goodbye")
 
 
 def reword(prompts_dir: Path, name: str, zh: str) -> None:
@@ -227,14 +228,14 @@ def reword(prompts_dir: Path, name: str, zh: str) -> None:
 def test_a_call_keeps_its_sounds_and_the_next_one_has_the_new_menu_with_the_new_sound(prompts_copy: Path) -> None:
     store, menus = PromptStore(prompts_copy), MenuKeeper(prompts_copy)
     menu, sounds = menus.current(), store.snapshot()
-    before = sounds.audio(OPENING)
-    reword(prompts_copy, "opening", "您好，这里是新的热线。")
-    assert (menus.current(), store.snapshot().audio(OPENING)) == (menu, before)  # not rendered yet: neither is taken
+    before = sounds.audio(WAIT)
+    reword(prompts_copy, "human_wait", "请您稍候片刻。")
+    assert (menus.current(), store.snapshot().audio(WAIT)) == (menu, before)  # not rendered yet: neither is taken
     render(prompts_copy, ToneVoice())
     new_menu, new_sounds = menus.current(), store.snapshot()
-    assert new_menu.texts["opening"].zh == "您好，这里是新的热线。"
-    assert new_sounds.audio(OPENING) != before
-    assert sounds.audio(OPENING) == before
+    assert new_menu.texts["human_wait"].zh == "请您稍候片刻。"
+    assert new_sounds.audio(WAIT) != before
+    assert sounds.audio(WAIT) == before
     assert store.snapshot() is new_sounds
 
 
@@ -245,13 +246,13 @@ def test_what_did_not_change_is_shared_between_snapshots(prompts_copy: Path) -> 
     assert names(render(prompts_copy, ToneVoice())) == ["goodbye"]
     after = store.snapshot()
     assert after.audio(GOODBYE) != before.audio(GOODBYE)
-    assert after.audio(OPENING) is before.audio(OPENING)
+    assert after.audio(WAIT) is before.audio(WAIT)
 
 
 def test_sounds_of_a_rendering_under_way_are_not_mixed_with_the_old(prompts_copy: Path) -> None:
     store = PromptStore(prompts_copy)
     before = store.snapshot()
-    reword(prompts_copy, "opening", "您好，这里是新的热线。")
+    reword(prompts_copy, "human_wait", "请您稍候片刻。")
     reword(prompts_copy, "goodbye", "再会。")
     seen: list[bool] = []
     render(prompts_copy, ToneVoice(), progress=lambda _name: seen.append(store.snapshot() is before))
@@ -260,8 +261,10 @@ def test_sounds_of_a_rendering_under_way_are_not_mixed_with_the_old(prompts_copy
 
 def test_store_keeps_the_old_sound_when_a_file_breaks(prompts_copy: Path) -> None:
     store = PromptStore(prompts_copy)
-    before = store.snapshot().audio(OPENING)
-    path = prompts_copy / "zh" / "opening.wav"
+    before = store.snapshot().audio(WAIT)
+    path = prompts_copy / "zh" / "human_wait.wav"
     for spoil in (lambda: path.write_bytes(b"RIFF broken"), path.unlink):
         spoil()
-        assert store.snapshot().audio(OPENING) == before
+        assert store.snapshot().audio(WAIT) == before
+    shutil.rmtree(prompts_copy)
+    assert store.snapshot().audio(WAIT) == before
