@@ -61,12 +61,12 @@ class AfterwardsEar:
         if await asyncio.to_thread(callfolder.size_bytes, path / callfolder.JOURNAL_NAME):
             await asyncio.to_thread(callfolder.quarantine_journal, path)
             QUARANTINED.inc()
-        is_message = callfolder.has_message(path)
+        is_message = await asyncio.to_thread(callfolder.has_message, path)
         sound = message if is_message else heard
         step = callfolder.LEAVE_MESSAGE_STEP if is_message else callfolder.RECOVERED_STEP
-        began_at = callfolder.sound_began_at(sound)
+        began_at = await asyncio.to_thread(callfolder.sound_began_at, sound)
         turn = await self._recognised(path.name, sound, step, turn=0, keep_times=True)
-        caller = callfolder.caller_of(path)
+        caller = await asyncio.to_thread(callfolder.caller_of, path)
         facts: list[Fact] = [CallStarted(path.name, began_at, caller, self._called_number, "", None), turn]
         await asyncio.to_thread(callfolder.write_journal, path, facts)
         CALLS_RECOVERED.labels("message" if is_message else "heard").inc()
@@ -110,7 +110,9 @@ class AfterwardsEar:
     async def message_turn(self, folder: CallFolder) -> TurnEnded | None:
         """The message that a caller left after our part was over; None when there is none, or it is in the journal."""
         message = folder.path / callfolder.MESSAGE
-        if callfolder.message_taken(folder.facts) or not callfolder.has_message(folder.path):
+        if callfolder.message_taken(folder.facts):
+            return None
+        if not await asyncio.to_thread(callfolder.has_message, folder.path):
             return None
         talked = any(isinstance(fact, AudioConnected) for fact in folder.facts)
         turn = 1 + max((getattr(fact, "turn", -1) for fact in folder.facts), default=-1)

@@ -50,11 +50,12 @@ class FolderState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallFolder:
-    """A folder that was looked at once. `facts` is empty when there is no readable journal."""
+    """A folder that was looked at once. `facts` is empty when there is no readable journal; `quiet_seconds` as then."""
 
     path: Path
     state: FolderState
     facts: tuple[Fact, ...] = ()
+    quiet_seconds: float = float("inf")
 
     @property
     def call_id(self) -> str:
@@ -69,12 +70,15 @@ def look_at(path: Path) -> CallFolder:
     path.stat()
     if (path / DONE).exists():
         return CallFolder(path, FolderState.DONE)
+    quiet = quiet_seconds(path)  # before the sound is looked at: what is written meanwhile is looked at again
     facts = tuple(read_journal(path / JOURNAL_NAME)) if (path / JOURNAL_NAME).exists() else ()
     if not facts:
-        return CallFolder(path, FolderState.ORPHANED if has_words(path) else FolderState.UNHEARD)
-    if any(isinstance(fact, DraftDelivered) for fact in facts):
-        return CallFolder(path, FolderState.DELIVERED, facts)
-    return CallFolder(path, FolderState.DRAFTED if (path / DRAFT).exists() else FolderState.UNFINISHED, facts)
+        state = FolderState.ORPHANED if has_words(path) else FolderState.UNHEARD
+    elif any(isinstance(fact, DraftDelivered) for fact in facts):
+        state = FolderState.DELIVERED
+    else:
+        state = FolderState.DRAFTED if (path / DRAFT).exists() else FolderState.UNFINISHED
+    return CallFolder(path, state, facts, quiet)
 
 
 def call_folder(spool: Path, folder: str, call_id: str) -> Path:

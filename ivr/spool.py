@@ -21,7 +21,8 @@ import random
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -57,6 +58,7 @@ PENDING_MAX = 10_000
 RETRY_FIRST_SECONDS = 0.5
 RETRY_MOST_SECONDS = 30.0
 REFUSED_RETRY_SECONDS = 600.0  # the backend does not want it: a person must look, others go on
+RECOVER_AT_ONCE = 5  # folders looked at in one go; then the calls have the interpreter for as long
 
 
 class Backend(Protocol):
@@ -68,6 +70,16 @@ class Backend(Protocol):
 
 
 DraftFn = Callable[[CallTranscript], ComplaintDraft]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a round of recovery saw of one folder. `error`: its journal cannot be read."""
+
+    path: Path
+    state: FolderState
+    began_at: float = 0.0
+    error: CallError | None = None
 
 
 def retry_seconds(failures: int, chance: float) -> float:
@@ -108,27 +120,30 @@ class Spool:
         self._at_once = at_once
         self._live: set[Path] = set()
         self._finished: set[Path] = set()  # this process saw the end of the call: no need to wait for quiet
-        self._released: set[Path] = set()  # told that the channel is gone
         self._pending: dict[Path, tuple[float, float]] = {}  # folder → (due by monotonic, call began by epoch)
         self._running: dict[Path, asyncio.Task[None]] = {}
         self._again: set[Path] = set()  # enqueued while running
         self._settled_days: set[str] = set()
         self._refused_until_seconds: dict[Path, float] = {}  # by folder, monotonic
+        self._waiting: dict[Path, FolderState] = {}  # only the backend is missing: no need to read it again meanwhile
         self._failures = 0
         self._away_until_seconds = 0.0
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
+        self._recovering = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._lock_descriptor = -1
 
     # life
 
     async def start(self) -> None:
-        """Take the spool, look for what died, go to work. CallError `spool-in-use`, `disk-full`, `disk-failed`."""
+        """Take the spool and go to work. What died is looked for beside that: no caller waits for it.
+
+        CallError `spool-in-use`, `disk-full`, `disk-failed`.
+        """
         self._take_lock()
         self._loop = asyncio.get_running_loop()
-        await self.recover()
         self._tasks = [
             asyncio.create_task(self._deliver_for_ever(), name="spool-deliver"),
             asyncio.create_task(self._recover_for_ever(), name="spool-recover"),
@@ -184,35 +199,9 @@ class Spool:
         finally:
             self._live.discard(folder)
             if self._loop is not None:
+                began = callfolder.began_at(folder)
                 with contextlib.suppress(RuntimeError):  # the loop is over: the next start finds the folder
-                    self._loop.call_soon_threadsafe(self._enqueue, folder)
-
-    async def finish(self, folder: Path) -> ComplaintDraft | None:
-        """Wait for the draft of a call that is over (its journal closed); delivery goes on in the background.
-
-        Never raises. None when it cannot be made now (logged; tried again).
-        """
-        self._finished.add(folder)
-        self._live.discard(folder)
-        draft = None
-        try:
-            async with self._folder_lock(folder):
-                looked_at = await asyncio.to_thread(callfolder.look_at, folder)
-                if looked_at.state is FolderState.UNFINISHED:
-                    draft = await self._draft(looked_at)
-                else:
-                    draft = await asyncio.to_thread(callfolder.read_draft, folder)
-        except CallError as error:
-            log.error("spool_draft_failed", call_id=folder.name, code=error.code, error=error.message)
-        except Exception:
-            log.exception("spool_draft_failed", call_id=folder.name)
-        self._enqueue(folder)
-        return draft
-
-    def deliver_recording(self, folder: Path) -> None:
-        """The channel is gone, so the recording is whole: deliver it without waiting for it to be quiet."""
-        self._released.add(folder)
-        self._enqueue(folder)
+                    self._loop.call_soon_threadsafe(self._enqueue, folder, began)
 
     def _folder_lock(self, folder: Path) -> asyncio.Lock:
         lock = self._locks.get(folder)
@@ -223,86 +212,125 @@ class Spool:
     # recovery
 
     async def recover(self) -> Counter[FolderState]:
-        """Look at every folder that is not done and enqueue what needs work; prune. → folders by state."""
-        folders = await asyncio.to_thread(callfolder.call_folders, self.root, self._settled_days)
-        states: Counter[FolderState] = Counter()
-        open_days: set[str] = set()
-        for path in folders:
+        """Look at every folder that is not done, enqueue what needs work, oldest first; prune. → folders by state.
+
+        A few folders at a time, with pauses as long as the work: with thousands that wait, calls go on beside it.
+        """
+        async with self._recovering:
+            folders = await asyncio.to_thread(callfolder.call_folders, self.root, self._settled_days)
+            states: Counter[FolderState] = Counter()
+            unfinished: set[Path] = set()
+            to_do: list[_Seen] = []
+            for first in range(0, len(folders), RECOVER_AT_ONCE):
+                began_seconds = time.monotonic()
+                for seen in await asyncio.to_thread(self._look_at, folders[first : first + RECOVER_AT_ONCE]):
+                    if seen.error is not None and not await self._set_aside(seen.path, seen.error):
+                        continue
+                    states[seen.state] += 1
+                    if seen.state is not FolderState.UNHEARD:
+                        unfinished.add(seen.path)
+                        to_do.append(seen)
+                await asyncio.sleep(time.monotonic() - began_seconds)
+            for state in FolderState:
+                SPOOL_FOLDERS.labels(state.value).set(states[state])
+            for seen in to_do:
+                if seen.path not in self._live and not self._waits_for_backend(seen.path):
+                    self._enqueue(seen.path, seen.began_at)
+            await asyncio.to_thread(self._prune, unfinished)
+            return states
+
+    def _look_at(self, paths: Sequence[Path]) -> list[_Seen]:
+        """Blocks. What was taken away meanwhile is left out."""
+        all_seen = []
+        for path in paths:
             if path in self._live:
-                states[FolderState.LIVE] += 1
-                open_days.add(path.parent.name)
-                continue
-            try:
-                state = (await asyncio.to_thread(callfolder.look_at, path)).state
-            except CallError as error:
-                if not await self._set_aside(path, error):
+                all_seen.append(_Seen(path, FolderState.LIVE))
+            elif self._waits_for_backend(path):
+                all_seen.append(_Seen(path, self._waiting.get(path, FolderState.DRAFTED)))
+            else:
+                try:
+                    all_seen.append(_Seen(path, callfolder.look_at(path).state, callfolder.began_at(path)))
+                except CallError as error:
+                    all_seen.append(_Seen(path, FolderState.ORPHANED, callfolder.began_at(path), error))
+                except FileNotFoundError:
                     continue
-                state = FolderState.ORPHANED
-            states[state] += 1
-            if state is not FolderState.UNHEARD:
-                open_days.add(path.parent.name)
-                self._enqueue(path, await asyncio.to_thread(callfolder.began_at, path))
-        for state in FolderState:
-            SPOOL_FOLDERS.labels(state.value).set(states[state])
-        await asyncio.to_thread(self._prune, open_days)
-        return states
+                except OSError:  # the worker finds out and says what is wrong; the others go on
+                    all_seen.append(_Seen(path, FolderState.UNFINISHED))
+        return all_seen
+
+    def _waits_for_backend(self, path: Path) -> bool:
+        return path in self._waiting and path in self._pending
 
     async def _recover_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(self._recover_every_seconds)
             try:
                 await self.recover()
             except Exception:
                 log.exception("spool_recovery_failed")
+            await asyncio.sleep(self._recover_every_seconds)
 
-    def _prune(self, open_days: set[str]) -> None:
-        """Forget what is done and old; remember days of which all is done, so that they are not read every minute."""
+    def _prune(self, unfinished: set[Path]) -> None:
+        """Forget what is old and done, or nobody's words; remember days of which all is done: they are not read again."""
         now = datetime.now(UTC)
         yesterday = f"{now - timedelta(days=1):%Y-%m-%d}"
         oldest_kept = f"{now - timedelta(days=self._keep_days):%Y-%m-%d}"
+        open_days = {path.parent.name for path in unfinished}
         for entry in list(os.scandir(self.root)):
             day = entry.name
-            if not callfolder.is_day(day) or not entry.is_dir(follow_symlinks=False) or day in open_days:
+            if not callfolder.is_day(day) or not entry.is_dir(follow_symlinks=False):
                 continue
-            if day < yesterday:
+            if day < yesterday and day not in open_days:
                 self._settled_days.add(day)
             if day >= oldest_kept:
                 continue
             for path in [Path(call.path) for call in os.scandir(entry.path)]:
-                if (path / callfolder.DONE).exists():
+                if path not in unfinished and path not in self._live and self._is_over(path):
                     shutil.rmtree(path, ignore_errors=True)
             with contextlib.suppress(OSError):
                 os.rmdir(entry.path)
                 log.info("spool_day_pruned", day=day)
 
+    def _is_over(self, path: Path) -> bool:
+        """Nothing more will come of it: the backend has all, or there never was anything for it (a human answered)."""
+        try:
+            folder = callfolder.look_at(path)
+        except (CallError, OSError):
+            return False
+        if folder.state is FolderState.UNHEARD:
+            return folder.quiet_seconds >= self._settled_seconds
+        return folder.state is FolderState.DONE
+
     # the work
 
-    def _enqueue(self, path: Path, began_at: float | None = None, due_seconds: float = 0.0) -> None:
+    def _enqueue(self, path: Path, began_at: float, due_seconds: float = 0.0) -> None:
         """`due_seconds` by the monotonic clock; 0: now."""
         if path in self._running:
             self._again.add(path)
             return
         if path not in self._pending and len(self._pending) >= PENDING_MAX:
             return  # overflow: the disk is the queue, the next recovery finds it
-        known = self._pending.get(path)
-        began = began_at if began_at is not None else known[1] if known else callfolder.began_at(path)
-        self._pending[path] = (due_seconds, began)
+        self._pending[path] = (due_seconds, began_at)
         self._woken.set()
 
     async def _deliver_for_ever(self) -> None:
         while True:
             self._woken.clear()
             now = time.monotonic()
-            free = max(0, self._at_once - len(self._running))
-            ready = ((began, path) for path, (due, began) in self._pending.items() if due <= now)
-            for began, path in heapq.nsmallest(free, ready):
+            free = max(0, self._at_once - len(self._running))  # none: whoever ends wakes us
+            ready = ((began, path) for path, (_due, began) in self._pending.items() if self._due_at(path) <= now)
+            for began, path in heapq.nsmallest(free, ready) if free else ():
                 del self._pending[path]
                 self._running[path] = asyncio.create_task(self._work(path, began), name="spool-call")
-            later = [due for due, _began in self._pending.values() if due > now]
-            timeout_seconds = max(0.01, min(later) - now) if later else None
+            timeout_seconds = None
+            if self._pending and len(self._running) < self._at_once:
+                timeout_seconds = max(0.01, min(map(self._due_at, self._pending)) - now)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_seconds):
                     await self._woken.wait()
+
+    def _due_at(self, path: Path) -> float:
+        due_seconds = self._pending[path][0]
+        return max(due_seconds, self._away_until_seconds) if path in self._waiting else due_seconds
 
     async def _work(self, path: Path, began: float) -> None:
         due_seconds: float | None = time.monotonic() + REFUSED_RETRY_SECONDS
@@ -349,7 +377,7 @@ class Spool:
         try:
             folder = await asyncio.to_thread(callfolder.look_at, path)
             if folder.state is FolderState.ORPHANED:
-                if due_seconds := self._gone_at(path):
+                if due_seconds := self._gone_at(folder):
                     return due_seconds
                 await self._ear.adopt(path)
                 folder = await asyncio.to_thread(callfolder.look_at, path)
@@ -357,7 +385,7 @@ class Spool:
             if folder.state is FolderState.UNFINISHED:
                 # Where nothing was said there is nothing to show to a human now, but a message may still be left.
                 at_once = path in self._finished and any(turn.text for turn in turns_of(folder.facts))
-                if not at_once and (due_seconds := self._gone_at(path)):
+                if not at_once and (due_seconds := self._gone_at(folder)):
                     return due_seconds
                 draft = await self._draft(folder)
         except CallError as error:
@@ -365,7 +393,9 @@ class Spool:
                 raise
             return 0.0 if await self._set_aside(path, error) else None
         if folder.state is FolderState.UNHEARD:
+            self._forget(path)
             return None
+        self._waiting[path] = FolderState.DRAFTED if folder.state is FolderState.UNFINISHED else folder.state
         wait_until_seconds = max(self._away_until_seconds, self._refused_until_seconds.get(path, 0.0))
         if wait_until_seconds > time.monotonic():
             return wait_until_seconds
@@ -373,15 +403,14 @@ class Spool:
         if folder.state in (FolderState.UNFINISHED, FolderState.DRAFTED):
             await self._deliver_draft(folder, draft)
             folder = await asyncio.to_thread(callfolder.look_at, path)
+        self._waiting.pop(path, None)
         if folder.state is FolderState.DELIVERED:
             return await self._deliver_sound(folder)
         return None
 
-    def _gone_at(self, path: Path) -> float:
+    def _gone_at(self, folder: CallFolder) -> float:
         """When (monotonic) to look whether the channel is gone; 0 when it counts as gone."""
-        if path in self._released:
-            return 0.0
-        wait_seconds = self._channel_quiet_seconds - callfolder.quiet_seconds(path)
+        wait_seconds = self._channel_quiet_seconds - folder.quiet_seconds
         return time.monotonic() + wait_seconds if wait_seconds > 0 else 0.0
 
     async def _set_aside(self, path: Path, error: CallError) -> bool:
@@ -393,7 +422,7 @@ class Spool:
             log.error("spool_quarantine_failed", call_id=path.name, error=str(failure))
             return False
         log.error("spool_journal_set_aside", call_id=path.name, code=error.code, error=error.message, kept_as=name)
-        return callfolder.has_words(path)
+        return await asyncio.to_thread(callfolder.has_words, path)
 
     async def _draft(self, folder: CallFolder) -> ComplaintDraft:
         """draft.json and DraftReady. CallError `journal-broken`; a full disk is logged and the draft goes on."""
@@ -444,12 +473,11 @@ class Spool:
     async def _deliver_sound(self, folder: CallFolder) -> float | None:
         """The recording, once the channel is gone; again should it have grown; then the folder is done."""
         path = folder.path
-        if due_seconds := self._gone_at(path):
+        if due_seconds := self._gone_at(folder):
             return due_seconds
-        quiet_seconds = callfolder.quiet_seconds(path)
         sound = await asyncio.to_thread(callfolder.recording_of, folder)
         if sound is not None:
-            seconds = callfolder.wav_seconds(sound)
+            seconds = await asyncio.to_thread(callfolder.wav_seconds, sound)
             known_seconds = callfolder.delivered_seconds(folder.facts)
             if known_seconds is None or seconds > known_seconds + 0.1:
                 recording = await self._backend.put_recording(folder.call_id, sound)
@@ -457,15 +485,15 @@ class Spool:
                 log.info("recording_delivered", call_id=folder.call_id, source=sound.name, seconds=round(seconds, 1))
                 fact = RecordingDelivered(folder.call_id, datetime.now(UTC), recording.sha256, seconds)
                 await self._record(path, fact)
-        if quiet_seconds < self._settled_seconds:
-            return time.monotonic() + self._settled_seconds - quiet_seconds
+        if folder.quiet_seconds < self._settled_seconds:
+            return time.monotonic() + self._settled_seconds - folder.quiet_seconds
         await asyncio.to_thread(callfolder.mark_done, path)
         self._forget(path)
         return None
 
     def _forget(self, path: Path) -> None:
         self._finished.discard(path)
-        self._released.discard(path)
+        self._waiting.pop(path, None)
         self._refused_until_seconds.pop(path, None)
 
     async def _record(self, path: Path, fact: Fact) -> None:

@@ -112,7 +112,6 @@ async def talk(spool: Spool, folder: Path) -> None:
         await journal.record(CallEnded(CALL, now, Ended.COMPLETED, "goodbye"))
         recorder.close()
         journal.close()
-    await spool.finish(folder)
 
 
 async def main(what: str, root: Path, url: str, token: str) -> None:
@@ -122,6 +121,7 @@ async def main(what: str, root: Path, url: str, token: str) -> None:
             root, client, callfolder.bare_draft, transcribe, channel_quiet_seconds=0, settled_seconds=0, keep_days=10**4
         )
         await spool.start()
+        await spool.recover()
         if what == "live":
             await talk(spool, spool.call_folder(str(folder), CALL))
         state = callfolder.look_at(folder).state if folder.exists() else callfolder.FolderState.UNHEARD

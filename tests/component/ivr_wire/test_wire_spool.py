@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import io
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
@@ -114,6 +116,11 @@ def state(folder: Path) -> FolderState:
     return look_at(folder).state
 
 
+def channel_is_gone(folder: Path) -> None:
+    for sound in folder.glob("*.wav"):
+        os.utime(sound, (LONG_AGO, LONG_AGO))
+
+
 async def is_done(*folders: Path) -> None:
     await until(lambda: all(state(folder) is FolderState.DONE for folder in folders))
 
@@ -130,14 +137,13 @@ async def test_a_call_from_its_end_to_the_backend(lab: Lab, backend: Any) -> Non
         write_wav(folder / "recording.wav", bytes(16000))
         await made.recover()
         assert not (folder / "draft.json").exists()  # recovery keeps off a live call
-    draft = await made.finish(folder)
+    await is_done(folder)
+    draft = callfolder.read_draft(folder)
     assert draft is not None
     assert draft.draft_id == draft_id_of(call_id)
-    assert callfolder.read_draft(folder) == draft
-    await is_done(folder)
     assert backend.drafts == {str(draft.draft_id): draft}
     assert len(backend.recordings[call_id]) == 16044
-    assert await made.finish(folder) == draft
+    await made.recover()
     await asyncio.sleep(0.05)
     assert backend.posts == {str(draft.draft_id): 1}
 
@@ -178,8 +184,7 @@ async def test_a_session_that_crashed_leaves_its_call_to_recovery(lab: Lab, back
     await asyncio.sleep(0.1)
     assert not backend.drafts
     write_wav(folder / "message.wav", bytes(32000))
-    os.utime(folder / "recording.wav", (LONG_AGO, LONG_AGO))
-    os.utime(folder / "message.wav", (LONG_AGO, LONG_AGO))
+    channel_is_gone(folder)
     await made.recover()
     await is_done(folder)
     (draft,) = backend.drafts.values()
@@ -203,7 +208,8 @@ async def test_who_asked_for_a_human_at_once_and_left_a_message_is_heard(lab: La
     await asyncio.sleep(0.1)
     assert not backend.drafts
     write_wav(folder / "message.wav", bytes(32000))
-    made.deliver_recording(folder)
+    channel_is_gone(folder)
+    await made.recover()
     await is_done(folder)
     (draft,) = backend.drafts.values()
     assert draft.ended is Ended.HUMAN
@@ -232,7 +238,8 @@ async def test_a_message_that_is_being_left_is_waited_for(lab: Lab, backend: Any
     made = await lab.start(channel_quiet_seconds=3600)
     await asyncio.sleep(0.05)
     assert state(folder) is FolderState.ORPHANED
-    made.deliver_recording(folder)  # the channel is gone, says somebody who knows
+    channel_is_gone(folder)
+    await made.recover()
     await is_done(folder)
     assert len(backend.drafts) == 1
 
@@ -480,6 +487,137 @@ async def test_only_old_and_delivered_calls_are_pruned(lab: Lab) -> None:
     await is_done(waiting)
     await made.recover()
     assert not (lab.root / days[1]).exists()
+
+
+async def test_a_call_that_a_human_answered_while_we_were_down_is_not_kept_for_ever(lab: Lab) -> None:
+    """Nothing of it goes to the backend, so it is never done; its sound and number are a person's all the same."""
+    today = datetime.now(UTC)
+    old, recent = (f"{today - timedelta(days=days):%Y-%m-%d}" for days in (31, 10))
+    answered, beside_one_that_waits, young, goes_on = (lab.folder(day=day) for day in (old, old, recent, old))
+    for folder in (answered, beside_one_that_waits, young, goes_on):
+        write_wav(folder / "recording.wav", bytes(64000))
+        (folder / "caller.txt").write_text("13910001234")
+        if folder is not goes_on:
+            channel_is_gone(folder)
+    waiting = lab.folder(day=old)
+    at = today - timedelta(days=31)
+    (waiting / "journal.jsonl").write_bytes(encode_fact(CallStarted(waiting.name, at, None, "12345", "", None)))
+    left = lab.folder(day=old)
+    write_wav(left / "message.wav", bytes(64000))
+    made = lab.spool(keep_days=30, settled_seconds=60)
+    await made.recover()
+    assert [folder.exists() for folder in (answered, beside_one_that_waits)] == [False, False]
+    assert [folder.exists() for folder in (young, goes_on, waiting, left)] == [True] * 4
+
+
+async def test_an_old_day_of_calls_that_humans_answered_is_gone_whole(lab: Lab) -> None:
+    folder = lab.folder(day="2026-01-01")
+    write_wav(folder / "recording.wav", bytes(64000))
+    channel_is_gone(folder)
+    made = lab.spool(keep_days=30)
+    await made.recover()
+    assert not folder.parent.exists()
+
+
+async def test_calls_are_taken_while_recovery_still_looks_at_what_was_left(
+    lab: Lab, backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [lab.call(n) for n in range(30)]
+    go_on = threading.Event()
+    real = callfolder.look_at
+
+    def slow(path: Path) -> callfolder.CallFolder:
+        if path in left:
+            assert go_on.wait(WAIT_SECONDS)
+        return real(path)
+
+    monkeypatch.setattr(callfolder, "look_at", slow)
+    made = await lab.start()
+    call_id = str(uuid4())
+    folder = made.call_folder(str(lab.root / "2026-11-24" / call_id), call_id)
+    with made.live(folder), Journal(folder) as journal:
+        journal.write(CallStarted(call_id, datetime.now(UTC), None, "12345", "", None))
+    await is_done(folder)
+    assert backend.order == [call_id]
+    go_on.set()
+    await is_done(*left)
+
+
+async def test_a_folder_that_cannot_be_read_keeps_no_other_from_the_backend(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = lab.call(1), lab.call(2)
+    real = callfolder.look_at
+
+    def failing(path: Path) -> callfolder.CallFolder:
+        if path == bad:
+            raise PermissionError(13, "not ours")
+        return real(path)
+
+    monkeypatch.setattr(callfolder, "look_at", failing)
+    with capture_logs() as logs:
+        made = await lab.start()
+        await is_done(good)
+        await made.recover()
+        await until(lambda: any(entry["event"] == "spool_call_crashed" for entry in logs))
+    assert {entry["call_id"] for entry in logs if entry["log_level"] == "error"} == {bad.name}
+
+
+async def test_what_only_waits_for_the_backend_is_not_read_again_and_again(
+    lab: Lab, backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "RETRY_FIRST_SECONDS", 3600.0)
+    monkeypatch.setattr(spool, "RETRY_MOST_SECONDS", 3600.0)
+    backend.away = True
+    folders = [lab.call(minute) for minute in range(20)]
+    made = await lab.start()
+    await until(lambda: len(made._waiting) == 20 and not made._running)
+    looked: list[Path] = []
+    monkeypatch.setattr(callfolder, "look_at", looked.append)
+    assert await made.recover() == {FolderState.DRAFTED: 20}
+    await asyncio.sleep(0.05)
+    assert not looked
+    monkeypatch.undo()
+    backend.away = False
+    await made.stop()
+    await lab.start()
+    await is_done(*folders)
+    assert set(backend.posts.values()) == {1}
+
+
+async def test_a_slow_disk_does_not_stop_the_event_loop(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look into the folders of calls is taken in a thread."""
+    left, live = lab.call(), lab.call(ended=None)
+    write_wav(left / "recording.wav", bytes(16000))
+    write_wav(left / "message.wav", bytes(32000))
+    orphan = lab.folder()
+    write_wav(orphan / "message.wav", bytes(32000))
+    on_the_loop: list[str] = []
+
+    def watched(owner: Any, name: str) -> None:
+        real = getattr(owner, name)
+
+        def watch(path: Any, *args: Any, **options: Any) -> Any:
+            if str(path).startswith(f"{lab.root}/2026") and threading.current_thread() is threading.main_thread():
+                on_the_loop.append(f"{name} {path}")
+            return real(path, *args, **options)
+
+        monkeypatch.setattr(owner, name, watch)
+
+    for owner, name in ((os, "stat"), (os, "open"), (os, "scandir"), (builtins, "open"), (io, "open")):
+        watched(owner, name)
+    made = await lab.start()
+    await until(lambda: bool(made._pending or made._running))
+
+    def thread() -> None:
+        with made.live(live):
+            pass
+
+    await asyncio.to_thread(thread)
+    async with asyncio.timeout(WAIT_SECONDS):
+        while {await asyncio.to_thread(state, folder) for folder in (left, live, orphan)} != {FolderState.DONE}:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    assert not on_the_loop
 
 
 async def test_one_process_owns_a_spool(lab: Lab) -> None:
