@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from asterisk.agi import AGI, AGIHangup
 
-from ivr.agi_text import COMMAND_MAX_BYTES, CONTROL, VALUE_MAX_BYTES, AgiReply, parse_reply, quote_argument
+from ivr.agi_text import COMMAND_MAX_BYTES, AgiReply, parse_reply, quote_argument
 from ivr.errors import CallError
 
 LINE_MAX_BYTES = 8192  # a reply or environment line
@@ -95,7 +95,8 @@ class _EndOfFile(Exception):
 class AgiCall(AGI):
     """One AGI conversation, used by one thread. `env` holds what Asterisk said of the call, `path` the URL's path.
 
-    pyst2's `__init__` is bypassed: it installs a signal handler (main thread only) and prints the environment.
+    pyst2's `__init__` is bypassed: it installs a signal handler (main thread only) and prints the environment. Of its
+    commands only those that are defined anew here may be used.
     """
 
     def __init__(
@@ -149,9 +150,6 @@ class AgiCall(AGI):
 
     # what we ask of it
 
-    def answer(self) -> AgiReply | CallerGone:
-        return self._ask("ANSWER")
-
     def exec(self, application: str, *arguments: str, timeout_seconds: float = 4 * 3600) -> AgiReply | CallerGone:
         """Run a dialplan application; returns when it ends. An argument must hold no comma, quote or backslash.
 
@@ -191,16 +189,6 @@ class AgiCall(AGI):
         if isinstance(reply, AgiReply) and reply.result.isascii() and reply.result.isdecimal():
             return int(reply.result)
         return None
-
-    def hangup(self) -> None:
-        self._ask("HANGUP")
-
-    def verbose(self, text: str, level: int = 1) -> None:
-        """A line for Asterisk's console; what cannot be sent safely is shortened or blanked, never refused."""
-        clean = CONTROL.sub(" ", text.encode(errors="replace").decode())
-        while len(clean.encode()) > VALUE_MAX_BYTES:
-            clean = clean[: int(len(clean) * 0.9)]
-        self._ask("VERBOSE", quote_argument(clean), str(level))
 
     # the wire: pyst2's three primitives, replaced
 

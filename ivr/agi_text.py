@@ -13,7 +13,7 @@ from ivr.errors import CallError
 COMMAND_MAX_BYTES = 2000  # res_agi.c reads lines into AGI_BUF_LEN = 2048
 VALUE_MAX_BYTES = 1000  # GET VARIABLE's reply is cut at 1,023 bytes: what cannot be read back is not set
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]")
 _REPLY = re.compile(r"^([1-9][0-9]{2})(?:[ -](.*))?$", re.DOTALL)
 _RESULT = re.compile(r"^result=(\S*)(?:\s+(.*))?$", re.DOTALL)
 
@@ -32,7 +32,7 @@ def quote_argument(value: str, *, max_bytes: int = VALUE_MAX_BYTES) -> str:
 
     A newline would start a second command, so a value out of a caller's mouth could give orders to Asterisk.
     """
-    if CONTROL.search(value):
+    if _CONTROL.search(value):
         raise CallError("agi-value-refused", "an AGI argument holds a control character")
     try:
         size_bytes = len(value.encode())
@@ -41,30 +41,6 @@ def quote_argument(value: str, *, max_bytes: int = VALUE_MAX_BYTES) -> str:
     if size_bytes > max_bytes:
         raise CallError("agi-value-refused", f"an AGI argument has {size_bytes} bytes, at most {max_bytes} are safe")
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def split_arguments(line: str) -> list[str]:
-    """Asterisk's own cutting of a command line (`parse_args` in res_agi.c), to prove `quote_argument` against."""
-    words: list[list[str]] = []
-    quoted = escaped = False
-    blank = True
-    for char in line:
-        if char == '"' and not escaped:
-            quoted = not quoted
-            if quoted and blank:
-                words.append([])
-                blank = False
-        elif char in " \t" and not quoted and not escaped:
-            blank = True
-        elif char == "\\" and not escaped:
-            escaped = True
-        else:
-            if blank:
-                words.append([])
-                blank = False
-            words[-1].append(char)
-            escaped = False
-    return ["".join(word) for word in words]
 
 
 def parse_reply(line: str) -> AgiReply:

@@ -106,10 +106,9 @@ Tap = Callable[[AudioFrame], None]
 class AudioConnection:
     """One call's sound. Used on the event loop that serves it.
 
-    Hearing: `await receive(timeout)` or `async for event in connection`; the last event is HangUp, always. The queue
-    holds 30 s; past that (the session hangs) the oldest sound is dropped and counted and `late` is set, while taps
+    Hearing: `await receive(timeout)`; the last event is HangUp, always. The queue holds 30 s; past that (the session hangs) the oldest sound is dropped and counted and `late` is set, while taps
     (the recorder) have had every frame. Digits and HangUp are never dropped.
-    Saying: `play`, `stop`, `playing`, `position_ms`; silence is sent whenever nothing plays.
+    Saying: `play`, `stop`; silence is sent whenever nothing plays.
     """
 
     QUEUE_MAX_FRAMES = 1500
@@ -137,7 +136,6 @@ class AudioConnection:
         self._playout = Playout()
         self._blocked_since_seconds: float | None = None
         self._hang_up: HangUp | None = None
-        self._iterated = False
 
     @property
     def now_seconds(self) -> float:
@@ -163,17 +161,6 @@ class AudioConnection:
             return event
         return self._hang_up
 
-    def __aiter__(self) -> AudioConnection:
-        return self
-
-    async def __anext__(self) -> HeardEvent:
-        if self._iterated:
-            raise StopAsyncIteration
-        event = await self.receive()
-        assert event is not None  # only a timeout gives None
-        self._iterated = isinstance(event, HangUp)
-        return event
-
     # saying
 
     def play(self, pcm: bytes) -> Playback:
@@ -187,14 +174,6 @@ class AudioConnection:
     def stop(self) -> float:
         """Silence from the next frame on; → ms said since the last silence."""
         return self._playout.stop()
-
-    @property
-    def playing(self) -> bool:
-        return self._playout.playing
-
-    @property
-    def position_ms(self) -> float:
-        return self._playout.position_ms
 
     def close(self) -> None:
         """Ask Asterisk to go on (0x00); the AGI command returns result 0. Twice does no harm.

@@ -66,10 +66,6 @@ class AudioSocketParser:
         self._identified = False
         self._over = False
 
-    @property
-    def identified(self) -> bool:
-        return self._identified
-
     def feed(self, data: bytes) -> list[WireEvent]:
         events: list[WireEvent] = []
         if self._over:

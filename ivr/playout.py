@@ -66,10 +66,6 @@ class Playback:
         return 1000 * min(self.sent_bytes, len(self.pcm)) / (2 * SAMPLE_RATE_HZ)
 
     @property
-    def duration_ms(self) -> float:
-        return 1000 * len(self.pcm) / (2 * SAMPLE_RATE_HZ)
-
-    @property
     def over(self) -> bool:
         return self._result is not None
 
@@ -110,11 +106,6 @@ class Playout:
     def playing(self) -> bool:
         return bool(self._queue) or self._last is not None
 
-    @property
-    def position_ms(self) -> float:
-        """How much has been said since the last silence."""
-        return sum(playback.played_ms for playback in self._said)
-
     def play(self, pcm: bytes) -> Playback:
         if len(pcm) % 2:
             pcm = pcm[:-1]
@@ -133,7 +124,7 @@ class Playout:
 
     def stop(self) -> float:
         """Nothing more is said; → ms said since the last silence."""
-        said_ms = self.position_ms if self.playing else 0.0
+        said_ms = sum(playback.played_ms for playback in self._said) if self.playing else 0.0
         for playback in (*self._queue, *([self._last] if self._last else [])):
             playback.end(False)
         self._queue.clear()

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -36,15 +35,14 @@ def wav_header(data_bytes: int) -> bytes:
 class HeardRecorder:
     """Writes frames at their place on the call's clock; gaps are silence (holes of the file). A tap of AudioConnection.
 
-    Never raises after opening: the first failure is logged, kept in `failed` and told to `on_failure`, once; the call
-    goes on unrecorded here (recording.wav goes on) and the session decides, normally to put the caller through to a
-    human. Opening raises CallError `disk-full` or `disk-failed`.
+    Never raises after opening: the first failure is logged and kept in `failed`; the call goes on unrecorded here
+    (recording.wav goes on) and the session decides, normally to put the caller through to a human. Opening raises
+    CallError `disk-full` or `disk-failed`.
     """
 
-    def __init__(self, path: Path, on_failure: Callable[[CallError], None] | None = None) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.failed: CallError | None = None
-        self._on_failure = on_failure
         self._end_sample = 0
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o640)
@@ -100,5 +98,3 @@ class HeardRecorder:
     def _fail(self, error: OSError) -> None:
         self.failed = disk_error("heard", error)
         log.error("heard_recording_failed", call_id=self.path.parent.name, code=self.failed.code, error=str(error))
-        if self._on_failure:
-            self._on_failure(self.failed)

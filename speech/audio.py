@@ -1,4 +1,4 @@
-"""Telephone sound: files of any kind in, WAV out, G.711 a-law, levels. Everything is 8 kHz 16 bit mono inside."""
+"""Telephone sound: files of any kind in, WAV out. Everything is 8 kHz 16 bit mono inside."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ SAMPLE_RATE_HZ = 8000
 BYTES_PER_SECOND = 2 * SAMPLE_RATE_HZ
 FRAME_MS = 20
 FRAME_BYTES = BYTES_PER_SECOND * FRAME_MS // 1000
-FLOOR_DBFS = -96.0
 # Four hours of a CD's sound. A larger file is a mistake, and would be read into memory.
 MAX_FILE_BYTES = 2_600_000_000
 
@@ -27,15 +26,6 @@ MAX_FILE_BYTES = 2_600_000_000
 def seconds_of(pcm: bytes) -> float:
     """Length of 8 kHz 16 bit mono sound."""
     return len(pcm) / BYTES_PER_SECOND
-
-
-def level_dbfs(pcm: bytes) -> float:
-    """Root mean square level of 16 bit sound: 0 is a full-scale square wave, -96 (or emptiness) is silence."""
-    samples = np.frombuffer(pcm, "<i2", count=len(pcm) // 2).astype(np.float64)
-    if not samples.size:
-        return FLOOR_DBFS
-    rms = float(np.sqrt(np.mean(samples**2))) / 32768
-    return max(FLOOR_DBFS, 20 * float(np.log10(rms))) if rms > 0 else FLOOR_DBFS
 
 
 def read_telephone(path: Path) -> bytes:
@@ -146,29 +136,3 @@ def _is_chunk(content: bytearray, at: int, rest: int) -> bool:
         return False
     kind, size = struct.unpack_from("<4sI", content, at)
     return kind in (b"LIST", b"id3 ", b"fact", b"cue ", b"bext") and size + size % 2 + 8 <= rest
-
-
-def _alaw_decode_table() -> np.ndarray:
-    """G.711 a-law (ITU-T): sign, 3 bits of exponent, 4 of mantissa, every other bit inverted."""
-    code = np.arange(256, dtype=np.int32) ^ 0x55
-    exponent, mantissa = (code >> 4) & 7, code & 15
-    linear = np.where(exponent == 0, (mantissa << 4) + 8, ((mantissa << 4) + 0x108) << np.maximum(exponent - 1, 0))
-    return np.where(code & 0x80, linear, -linear).astype(np.int16)
-
-
-_ALAW = _alaw_decode_table()
-_ALAW_ORDER = np.argsort(_ALAW, kind="stable")
-_ALAW_SORTED = _ALAW[_ALAW_ORDER].astype(np.int32)
-# A sample takes the code whose value is nearest.
-_ALAW_EDGES = (_ALAW_SORTED[1:] + _ALAW_SORTED[:-1]) // 2
-
-
-def alaw_encode(pcm: bytes) -> bytes:
-    """16 bit samples as G.711 a-law, one byte each."""
-    samples = np.frombuffer(pcm, "<i2").astype(np.int32)
-    return _ALAW_ORDER[np.searchsorted(_ALAW_EDGES, samples)].astype(np.uint8).tobytes()
-
-
-def alaw_decode(coded: bytes) -> bytes:
-    """G.711 a-law as 16 bit samples."""
-    return _ALAW[np.frombuffer(coded, np.uint8)].astype("<i2").tobytes()

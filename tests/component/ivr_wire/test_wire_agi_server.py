@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import shlex
 import socket
 import threading
 import time
@@ -16,7 +17,6 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ivr.agi import AgiCall, AgiReply, AgiServer, CallerGone, Handler
-from ivr.agi_text import split_arguments
 from ivr.errors import CallError
 
 CALL = "8c7a0f0e-2b1d-4c3a-9f5e-0123456789ab"
@@ -47,7 +47,7 @@ class Peer:
     def command(self) -> list[str]:
         """The next command, cut as Asterisk cuts it; [] when the server closed."""
         with contextlib.suppress(ConnectionError):
-            return split_arguments(self.lines.readline().decode().rstrip("\n"))
+            return shlex.split(self.lines.readline().decode().rstrip("\n"))
         return []
 
     def reply(self, text: str) -> None:
@@ -111,7 +111,7 @@ def lab() -> Iterator[Lab]:
 def test_a_call_from_answer_to_the_outcome(lab: Lab) -> None:
     def handler(agi: AgiCall) -> tuple[Any, ...]:
         said = (agi.path, agi.channel, agi.caller_number, agi.called_number, agi.argument(1), agi.argument(3))
-        agi.answer()
+        agi._ask("ANSWER")
         played = agi.exec("AudioSocket", agi.argument(1), "127.0.0.1:4574")
         return (*said, agi.argument(9), played, agi.set_variable("HOTLINE_DONE", "1"), agi.gone)
 
@@ -163,13 +163,6 @@ def test_a_dangerous_value_never_reaches_asterisk_and_the_call_goes_on(lab: Lab,
     assert lab.result() is True
 
 
-def test_verbose_shortens_and_blanks_instead_of_refusing(lab: Lab) -> None:
-    peer = lab.dial(lab.serve(lambda agi: agi.verbose("字\n" * 900 + "\ud800")))
-    text = peer.converse(("VERBOSE", "200 result=1"))[0][1]
-    assert text.startswith("字 字 ")
-    assert len(text.encode()) <= 1000
-
-
 def test_variables_are_read(lab: Lab) -> None:
     peer = lab.dial(
         lab.serve(lambda agi: [agi.get_variable("A"), agi.get_variable("B"), agi.get_variable("CHANNEL(state)")])
@@ -202,7 +195,7 @@ def test_minus_one_with_the_caller_still_there_is_a_failure_not_a_hang_up(lab: L
 def test_the_end_of_the_conversation_is_a_fact_and_costs_no_more_waiting(lab: Lab) -> None:
     def handler(agi: AgiCall) -> list[Any]:
         return [
-            agi.answer(),
+            agi._ask("ANSWER"),
             agi.exec("Playback", "x"),
             agi.set_variable("A", "1"),
             agi.get_variable("A"),
@@ -216,7 +209,7 @@ def test_the_end_of_the_conversation_is_a_fact_and_costs_no_more_waiting(lab: La
 
 
 def test_half_a_reply_is_no_reply(lab: Lab) -> None:
-    peer = lab.dial(lab.serve(lambda agi: agi.answer()))
+    peer = lab.dial(lab.serve(lambda agi: agi._ask("ANSWER")))
     peer.command()
     peer.socket.sendall(b"200 result=")
     peer.socket.shutdown(socket.SHUT_WR)
@@ -238,7 +231,7 @@ def test_half_a_reply_is_no_reply(lab: Lab) -> None:
     ],
 )
 def test_a_reply_out_of_order_ends_this_conversation_with_a_code(lab: Lab, answer: str, code: str) -> None:
-    server = lab.serve(lambda agi: agi.answer())
+    server = lab.serve(lambda agi: agi._ask("ANSWER"))
     peer = lab.dial(server)
     with capture_logs() as logs:
         peer.converse(("ANSWER", answer))
@@ -251,7 +244,7 @@ def test_a_reply_out_of_order_ends_this_conversation_with_a_code(lab: Lab, answe
 def test_after_replies_are_out_of_step_nothing_is_asked_any_more(lab: Lab) -> None:
     def handler(agi: AgiCall) -> list[Any]:
         with contextlib.suppress(CallError):
-            agi.answer()
+            agi._ask("ANSWER")
         return [agi.set_variable("HOTLINE_DONE", "1"), agi.gone]
 
     peer = lab.dial(lab.serve(handler))
@@ -260,7 +253,7 @@ def test_after_replies_are_out_of_step_nothing_is_asked_any_more(lab: Lab) -> No
 
 
 def test_a_peer_that_does_not_answer_is_given_up(lab: Lab) -> None:
-    peer = lab.dial(lab.serve(lambda agi: agi.answer(), reply_seconds=0.2))
+    peer = lab.dial(lab.serve(lambda agi: agi._ask("ANSWER"), reply_seconds=0.2))
     assert peer.command() == ["ANSWER"]
     assert lab.result() == "agi-timeout"
     assert peer.command() == []
@@ -306,10 +299,10 @@ def test_an_unknown_path_is_left_to_the_dialplan(lab: Lab, url: str) -> None:
 
 def test_a_handler_that_crashes_is_logged_once_and_touches_no_other_call(lab: Lab) -> None:
     def handler(agi: AgiCall) -> str:
-        agi.answer()
+        agi._ask("ANSWER")
         if agi.caller_number == "666":
             raise ZeroDivisionError("a bug")
-        agi.answer()
+        agi._ask("ANSWER")
         return "done"
 
     server = lab.serve(handler)
@@ -325,7 +318,7 @@ def test_a_handler_that_crashes_is_logged_once_and_touches_no_other_call(lab: La
 
 
 def test_past_the_limit_a_call_is_left_to_the_dialplan_at_once(lab: Lab) -> None:
-    server = lab.serve(lambda agi: agi.answer(), max_calls=2)
+    server = lab.serve(lambda agi: agi._ask("ANSWER"), max_calls=2)
     first, second = lab.dial(server), lab.dial(server)
     assert [first.command(), second.command()] == [["ANSWER"], ["ANSWER"]]
     with capture_logs() as logs, contextlib.suppress(ConnectionError):
@@ -339,7 +332,7 @@ def test_past_the_limit_a_call_is_left_to_the_dialplan_at_once(lab: Lab) -> None
 
 
 def test_a_burst_of_calls_is_answered_to_the_last(lab: Lab) -> None:
-    server = lab.serve(lambda agi: agi.answer())
+    server = lab.serve(lambda agi: agi._ask("ANSWER"))
     peers = [lab.dial(server) for _ in range(150)]
     for peer in peers:
         assert peer.command() == ["ANSWER"]
@@ -351,7 +344,7 @@ def test_a_burst_of_calls_is_answered_to_the_last(lab: Lab) -> None:
 
 def test_drain_waits_for_calls_and_takes_no_new_ones() -> None:
     lab = Lab()
-    server = lab.serve(lambda agi: agi.answer())
+    server = lab.serve(lambda agi: agi._ask("ANSWER"))
     peer = lab.dial(server)
     peer.command()
     port = server.port
@@ -396,11 +389,11 @@ def test_a_caller_without_a_number() -> None:
 @pytest.fixture(scope="module")
 def busy_server() -> Iterator[AgiServer]:
     def handler(agi: AgiCall) -> None:
-        agi.answer()
+        agi._ask("ANSWER")
         agi.get_variable("X")
         agi.exec("Playback", "x")
-        agi.verbose("x")
-        agi.hangup()
+        agi.set_variable("X", "x")
+        agi.channel_status()
 
     routes: dict[str, Handler] = {"/call": handler}
     server = AgiServer("127.0.0.1", 0, routes, environment_seconds=WAIT_SECONDS, reply_seconds=WAIT_SECONDS)

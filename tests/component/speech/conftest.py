@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+import soundfile
 from scipy.signal import butter, sosfilt
 
-from speech.audio import alaw_decode, alaw_encode
 from speech.models import BUNDLED_DIR
 from speech.voice import Voice
 from speech.vosk_engine import VoskEngine
@@ -31,7 +32,11 @@ def caller(voice: Voice) -> Callable[[str], bytes]:
         samples = np.frombuffer(voice.speak(text, speed=CALLER_SPEED), "<i2").astype(float)
         line = np.concatenate([np.zeros(4000), sosfilt(_BAND, samples), np.zeros(4000)])
         line += np.random.default_rng(len(text)).normal(0, 20, len(line))
-        return alaw_decode(alaw_encode(np.clip(line, -32768, 32767).astype("<i2").tobytes()))
+        coded = io.BytesIO()
+        soundfile.write(coded, np.clip(line, -32768, 32767).astype("<i2"), 8000, format="WAV", subtype="ALAW")
+        coded.seek(0)
+        heard, _rate_hz = soundfile.read(coded, dtype="int16")
+        return bytes(heard.astype("<i2").tobytes())
 
     return say
 

@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from speech.audio import level_dbfs, seconds_of
+from speech.audio import seconds_of
 from speech.errors import SpeechError
 from speech.syllables import split_syllable
 from speech.voice import Voice, symbols_of
 
 TEXT = "您好，这里是市民服务热线。"
+
+
+def level_dbfs(pcm: bytes) -> float:
+    samples = np.frombuffer(pcm, "<i2").astype(float)
+    return float(20 * np.log10(np.sqrt((samples**2).mean()) / 32768 + 1e-6))
 
 
 def test_it_speaks_telephone_sound_of_sensible_length_and_loudness(voice: Voice) -> None:

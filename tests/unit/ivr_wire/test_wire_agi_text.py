@@ -8,11 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivr.agi_text import COMMAND_MAX_BYTES, VALUE_MAX_BYTES, AgiReply, parse_reply, quote_argument, split_arguments
+from ivr.agi_text import COMMAND_MAX_BYTES, VALUE_MAX_BYTES, AgiReply, parse_reply, quote_argument
 from ivr.errors import CallError
 
 CONTROL = [chr(n) for n in (*range(32), 127, 0x85, 0x2028, 0x2029)]
 safe_text = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="".join(CONTROL)), max_size=200)
+
+
+def split_arguments(line: str) -> list[str]:
+    """Asterisk's own cutting of a command line (`parse_args` in res_agi.c)."""
+    words: list[list[str]] = []
+    quoted = escaped = False
+    blank = True
+    for char in line:
+        if char == '"' and not escaped:
+            quoted = not quoted
+            if quoted and blank:
+                words.append([])
+                blank = False
+        elif char in " \t" and not quoted and not escaped:
+            blank = True
+        elif char == "\\" and not escaped:
+            escaped = True
+        else:
+            if blank:
+                words.append([])
+                blank = False
+            words[-1].append(char)
+            escaped = False
+    return ["".join(word) for word in words]
 
 
 @given(st.lists(safe_text, max_size=6))

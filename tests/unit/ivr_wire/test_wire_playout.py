@@ -160,7 +160,7 @@ def test_position_starts_anew_with_the_next_prompt() -> None:
     run(playout, 0.0, 0.1)
     playout.play(pcm(2))
     playout.due(0.1)
-    assert playout.position_ms == 20.0
+    assert playout.stop() == 20.0
 
 
 def test_while_the_peer_takes_nothing_the_prompt_waits() -> None:
