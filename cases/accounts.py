@@ -143,24 +143,23 @@ class Accounts:
         async with self._db.read() as tx:
             return [_user(row) for row in await tx.execute(sa.select(users).order_by(users.c.name))]
 
-    async def disable_user(self, name: str, *, disabled: bool = True) -> list[str]:
-        """Ends the user's sessions too; gives their keys. Raises CasesError `user-unknown`."""
+    async def disable_user(self, name: str, *, disabled: bool = True) -> None:
+        """Ends the user's sessions too: open streams see it when they next ask. Raises CasesError `user-unknown`."""
         async with self._db.write() as tx:
             user_id = await self._id_of(tx, name)
             await tx.execute(users.update().where(users.c.id == user_id).values(disabled=disabled))
-            keys = await self._end_sessions(tx, user_id) if disabled else []
+            if disabled:
+                await self._end_sessions(tx, user_id)
         log.info("user_disabled" if disabled else "user_enabled", name=name)
-        return keys
 
-    async def set_password(self, name: str, password: str) -> list[str]:
-        """Ends the user's sessions; gives their keys."""
+    async def set_password(self, name: str, password: str) -> None:
+        """Ends the user's sessions."""
         hashed = await self._hash(_strong(password))
         async with self._db.write() as tx:
             user_id = await self._id_of(tx, name)
             await tx.execute(users.update().where(users.c.id == user_id).values(password_hash=hashed))
-            keys = await self._end_sessions(tx, user_id)
+            await self._end_sessions(tx, user_id)
         log.info("password_set", name=name)
-        return keys
 
     async def _id_of(self, tx: AsyncConnection, name: str) -> int:
         user_id = (await tx.execute(sa.select(users.c.id).where(users.c.name == name))).scalar()
@@ -168,9 +167,8 @@ class Accounts:
             raise CasesError("user-unknown", f"there is no user {name}", status=404)
         return int(user_id)
 
-    async def _end_sessions(self, tx: AsyncConnection, user_id: int) -> list[str]:
-        gone = sessions.delete().where(sessions.c.user_id == user_id).returning(sessions.c.token_hash)
-        return list((await tx.execute(gone)).scalars())
+    async def _end_sessions(self, tx: AsyncConnection, user_id: int) -> None:
+        await tx.execute(sessions.delete().where(sessions.c.user_id == user_id))
 
     async def log_in(self, name: str, password: str, *, now: datetime) -> tuple[str, Session]:
         """(the cookie's token, the session). CasesError `login-failed` says not whether the user exists."""

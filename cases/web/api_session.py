@@ -39,6 +39,8 @@ async def log_in(request: web.Request) -> web.Response:
         if error.code == "login-failed":
             metrics.LOGINS.labels("failed").inc()
             log.warning("login_failed", address=address)
+        else:  # too busy, or the database is away: no guess was answered
+            limit.not_tried(asked.username, address)
         raise
     limit.succeeded(asked.username, address)
     metrics.LOGINS.labels("succeeded").inc()

@@ -31,10 +31,18 @@ class LoginLimit:
 
     def succeeded(self, user: str, address: str) -> None:
         self._tries.pop((user.casefold(), address), None)
-        if (others := self._tries.get((address,))) is not None:
-            others.pop()
-            if not others:
-                del self._tries[(address,)]
+        self._take_back((address,))
+
+    def not_tried(self, user: str, address: str) -> None:
+        """The password was never looked at: the try is given back, earlier ones stay."""
+        self._take_back((user.casefold(), address))
+        self._take_back((address,))
+
+    def _take_back(self, key: tuple[str, ...]) -> None:
+        if tries := self._tries.get(key):
+            tries.pop()
+            if not tries:
+                del self._tries[key]
 
     def _wait(self, key: tuple[str, ...], limit: int, now: datetime) -> int:
         tries = self._tries.get(key)

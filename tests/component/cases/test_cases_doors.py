@@ -25,6 +25,7 @@ PUBLIC = {
     ("POST", "/api/session"),
 }
 ID = draft_id_of("call-1")
+PASSWORD = "correct horse"
 
 
 def all_routes(backend: Any) -> list[tuple[str, str]]:
@@ -204,6 +205,20 @@ async def test_guesses_at_the_same_moment_are_counted_too(backend: Any) -> None:
 
     answers = await asyncio.gather(*(guess() for _ in range(20)))
     assert sorted(answers) == [401] * TRIES_PER_USER + [429] * (20 - TRIES_PER_USER)
+
+
+async def test_a_busy_backend_counts_no_wrong_password(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await backend.add_user("li")
+    client = backend.client()
+
+    async def log_in() -> int:
+        async with client.post("/api/session", json={"username": "li", "password": PASSWORD}) as response:
+            return int(response.status)
+
+    with monkeypatch.context() as busy:
+        busy.setattr("cases.accounts.MAX_HASHING_WAITS", 0)
+        assert {await log_in() for _ in range(TRIES_PER_USER * 2)} == {503}
+    assert await log_in() == 200
 
 
 async def test_nobody_costs_as_much_as_somebody(backend: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,6 +77,17 @@ def test_a_right_password_clears_the_count() -> None:
     assert limit.begin("li", "a", NOW) == 0
 
 
+def test_a_try_that_was_not_made_is_given_back_and_earlier_ones_stay() -> None:
+    limit = LoginLimit()
+    for _ in range(login_limit.TRIES_PER_USER - 1):
+        limit.begin("li", "a", NOW)
+    for _ in range(login_limit.TRIES_PER_ADDRESS):
+        assert limit.begin("li", "a", NOW) == 0
+        limit.not_tried("li", "a")
+    assert limit.begin("li", "a", NOW) == 0
+    assert limit.begin("li", "a", NOW) > 0
+
+
 def test_the_limit_has_a_bounded_memory() -> None:
     limit = LoginLimit()
     for number in range(login_limit.MAX_KEYS):
