@@ -287,7 +287,11 @@ class CasesService:
                 row = await rows.find_recording(tx, call_id)
         if row is None:
             raise CasesError("recording-unknown", "the recording of this call is not here (yet)", status=404)
-        return self.files.path(row.file)
+        path = self.files.path(row.file)
+        if not await asyncio.to_thread(path.is_file):
+            log.error("recording_gone", call_id=call_id, file=row.file)
+            raise CasesError("recording-unknown", "the recording's file is gone from the disk", status=404)
+        return path
 
 
 class _naming_taker:

@@ -347,6 +347,14 @@ async def test_an_unknown_recording(backend: Any) -> None:
     assert (await desk.get("/api/recordings/nobody")).code == "recording-unknown"
 
 
+async def test_a_recording_whose_file_is_gone(backend: Any, make_wav: Any) -> None:
+    desk = await backend.log_in()
+    await backend.put_recording("call-1", make_wav())
+    (await backend.service.recording_file("call-1")).unlink()
+    answer = await desk.get("/api/recordings/call-1")
+    assert (answer.status, answer.code) == (404, "recording-unknown")
+
+
 def cursor(*parts: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps(parts).encode()).decode().rstrip("=")
 
