@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cases import metrics
-from cases.schema import LiveKind, LiveUpdate
+from cases.schema import AlertKind, LiveKind, LiveUpdate
 
 FORGET_AFTER_SECONDS = 120.0  # a call whose updates stopped is gone, whatever became of its end
 MAX_LIVE_CALLS = 2_000  # overflow: the call that was updated longest ago is forgotten
 MAX_DELIVERED = 2_000  # call ids whose draft is here, so that a late update does not bring the row back
 CHANGES_MAX = 500  # a subscriber's waiting changes of drafts; overflow: all dropped for one resync
+STREAMS_PER_SESSION = 8  # overflow: the session's oldest stream is closed with `too-many`
 LIVE_MAX = 200  # a subscriber's waiting live updates; overflow: oldest partial first, then the oldest
+
+_ALERTS = frozenset(kind.value for kind in AlertKind)
 
 
 @dataclass(slots=True)
@@ -52,8 +55,10 @@ class LiveBoard:
         return sorted(self._calls.values(), key=lambda call: (call.started_at, call.call_id))
 
     def apply(self, update: LiveUpdate, now: datetime) -> bool:
-        """False: an old or repeated update, or one of a call whose draft is already here."""
+        """False: an old or repeated update, one of a call whose draft is already here, or an alert of no known kind."""
         if update.call_id in self._delivered:
+            return False
+        if update.kind is LiveKind.ALERT and update.text not in _ALERTS:
             return False
         call = self._calls.get(update.call_id)
         if call is None:
@@ -96,8 +101,8 @@ def _learn(call: LiveCall, update: LiveUpdate) -> None:
         case LiveKind.FIELDS:
             call.fields = dict(update.fields)
         case LiveKind.ALERT:
-            if update.text and update.text not in call.alerts:
-                call.alerts.append(update.text[:16])
+            if update.text not in call.alerts:
+                call.alerts.append(update.text)
         case LiveKind.ENDED:
             call.ended = True
         case LiveKind.STARTED:
@@ -114,11 +119,14 @@ class Event:
 
 
 class Subscriber:
-    """One open desk. `session_key` names its session, so that its end is told at once."""
+    """One open desk. `session_key` names its session, so that its end is told at once.
+
+    `closed`: empty while open, then the name of the stream's last event.
+    """
 
     def __init__(self, session_key: str) -> None:
         self.session_key = session_key
-        self.closed = False
+        self.closed = ""
         self._changes: deque[Event] = deque()
         self._live: deque[Event] = deque()
         self._wake = asyncio.Event()
@@ -141,8 +149,8 @@ class Subscriber:
         self._live.append(event)
         self._wake.set()
 
-    def close(self) -> None:
-        self.closed = True
+    def close(self, why: str = "session-over") -> None:
+        self.closed = self.closed or why
         self._wake.set()
 
     async def next(self, timeout_seconds: float) -> Event | None:
@@ -165,17 +173,20 @@ class Fanout:
     """Every open desk hears of every change."""
 
     def __init__(self) -> None:
-        self._subscribers: set[Subscriber] = set()
+        self._subscribers: dict[Subscriber, None] = {}  # the oldest first
 
     @contextmanager
     def subscribe(self, session_key: str) -> Iterator[Subscriber]:
+        same = [s for s in self._subscribers if s.session_key == session_key and not s.closed]
+        for oldest in same[: max(0, len(same) - STREAMS_PER_SESSION + 1)]:
+            oldest.close("too-many")
         subscriber = Subscriber(session_key)
-        self._subscribers.add(subscriber)
+        self._subscribers[subscriber] = None
         metrics.DESKS_OPEN.set(len(self._subscribers))
         try:
             yield subscriber
         finally:
-            self._subscribers.discard(subscriber)
+            self._subscribers.pop(subscriber, None)
             metrics.DESKS_OPEN.set(len(self._subscribers))
 
     def change(self, name: str, data: str) -> None:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 SCHEMA_VERSION = 1
 SUBJECT_MAX_CHARS = 30
@@ -280,21 +280,41 @@ class LiveKind(StrEnum):
     ENDED = "ended"
 
 
+LIVE_FIELDS_MAX = 16
+
+
+def _cut(max_chars: int) -> BeforeValidator:
+    return BeforeValidator(lambda value: value[:max_chars] if isinstance(value, str) else value)
+
+
+def _cut_fields(value: Any) -> Any:
+    if not isinstance(value, dict) or not all(isinstance(x, str) for pair in value.items() for x in pair):
+        return value
+    return {name[:64]: shown[:300] for name, shown in list(value.items())[:LIVE_FIELDS_MAX]}
+
+
+_LiveName = Annotated[str, StringConstraints(max_length=64)]
+_LiveShown = Annotated[str, StringConstraints(max_length=300)]
+
+
 class LiveUpdate(Wire):
     """One step of a live call for the desk. Lossy on purpose: a lost one is repaired by the next, never waited for.
 
-    `fields`: field path -> short display value (place, appeal_type, category, callback_number …).
+    `fields`: field path -> short display value (place, appeal_type, category, callback_number …). What is too long is
+    cut and never refused: a call must not stumble over what is only shown.
     """
 
     call_id: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     sequence: int = Field(ge=0)  # rises within a call
     at: AwareDatetime
     kind: LiveKind
-    step: str = ""
+    step: Annotated[str, _cut(64)] = Field(default="", max_length=64)
     turn: int = Field(default=0, ge=0)
     text: str = Field(default="", max_length=4000)
-    caller_number: str | None = None
-    fields: dict[str, str] = Field(default_factory=dict)
+    caller_number: Annotated[str | None, _cut(32)] = Field(default=None, max_length=32)
+    fields: Annotated[dict[_LiveName, _LiveShown], BeforeValidator(_cut_fields)] = Field(
+        default_factory=dict, max_length=LIVE_FIELDS_MAX
+    )
 
 
 class DraftReceipt(Wire):

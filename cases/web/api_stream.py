@@ -1,12 +1,14 @@
 """The desk's stream of server-sent events.
 
 `hello` first; then `queue` (QueueChange), `draft` (DraftChange), `live` (LiveUpdate), `live-gone` {call_id}, `resync`
-(changes were lost: read GET /api/queue again), `session-over` (the last event: log in). A desk that reconnects reads
+(changes were lost: read GET /api/queue again), `session-over` (the last event: log in), `too-many` (the last event: the
+same session has opened so many streams that this, its oldest, is closed; stay away until somebody looks). A desk that reconnects reads
 the queue again; there is no replay.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 
@@ -37,14 +39,23 @@ async def stream(request: web.Request) -> web.StreamResponse:
 
 
 async def _pump(service: CasesService, session: Session, subscriber: Subscriber, response: EventSourceResponse) -> None:
+    loop = asyncio.get_running_loop()
+    check_at_seconds = loop.time() + CHECK_SESSION_SECONDS
     while response.is_connected() and not service.closing:
-        left_seconds = (session.expires_at - service.clock()).total_seconds()
-        event = await subscriber.next(max(0.0, min(CHECK_SESSION_SECONDS, left_seconds)))
+        expires_in_seconds = (session.expires_at - service.clock()).total_seconds()
+        wait_seconds = min(check_at_seconds - loop.time(), expires_in_seconds)
+        if wait_seconds <= 0:  # asked by the time, not by a pause: a busy desk has no pauses
+            if await _is_over(service, session):
+                await response.send("{}", event="session-over")
+                return
+            check_at_seconds = loop.time() + CHECK_SESSION_SECONDS
+            continue
+        event = await subscriber.next(wait_seconds)
         if event is not None:
             await response.send(event.data, event=event.name)
-        elif subscriber.closed or await _is_over(service, session):
+        elif subscriber.closed:
             if not service.closing:
-                await response.send("{}", event="session-over")
+                await response.send("{}", event=subscriber.closed)
             return
 
 

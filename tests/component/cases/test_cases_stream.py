@@ -137,6 +137,32 @@ async def test_a_user_disabled_by_another_process_loses_his_stream(backend: Any,
     assert (await stream.until("session-over"))[0] == "session-over"
 
 
+async def test_a_disabled_user_loses_his_stream_on_a_busy_desk_too(backend: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("cases.web.api_stream.CHECK_SESSION_SECONDS", 0.2)
+    stream = await listen(await backend.log_in())
+
+    async def feed() -> None:
+        while True:
+            backend.service.fanout.change("draft", "{}")
+            await asyncio.sleep(0.005)
+
+    feeder = asyncio.create_task(feed())
+    try:
+        await backend.service.accounts.disable_user("li")
+        async with asyncio.timeout(20):
+            assert (await stream.until("session-over"))[0] == "session-over"
+    finally:
+        feeder.cancel()
+
+
+async def test_the_ninth_stream_of_a_session_closes_its_first(backend: Any) -> None:
+    desk = await backend.log_in()
+    first, *_others = [await listen(desk) for _ in range(9)]
+    assert (await first.next())[0] == "too-many"
+    assert (await first.next())[0] == "end"
+    assert (await desk.get("/api/session")).status == 200
+
+
 async def test_a_desk_that_goes_away_is_forgotten(backend: Any, make_draft: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("cases.web.api_stream.PING_SECONDS", 0.02)
     stream = await listen(await backend.log_in())

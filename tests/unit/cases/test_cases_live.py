@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cases import live
 from cases.live import Event, Fanout, LiveBoard
-from cases.schema import LiveUpdate
+from cases.schema import LIVE_FIELDS_MAX, LiveUpdate
 
 NOW = datetime(2026, 11, 24, 8, tzinfo=UTC)
 
@@ -103,3 +104,29 @@ async def test_only_its_own_session_ends() -> None:
         assert not other.closed
         assert await one.next(5.0) is None
     fanout.change("draft", "nobody listens")
+
+
+def test_alerts_are_of_known_kinds_and_once() -> None:
+    board = LiveBoard()
+    board.apply(update(0, "started"), NOW)
+    for number in range(40):
+        board.apply(update(1 + 2 * number, "alert", text="emergency"), NOW)
+        assert not board.apply(update(2 + 2 * number, "alert", text=f"an alert that is none {number}"), NOW)
+    assert board.calls()[0].alerts == ["emergency"]
+
+
+def test_what_a_live_update_shows_is_cut_and_never_refused() -> None:
+    fields = {f"{n}" + "f" * 100: "v" * 1000 for n in range(40)}
+    cut = update(0, "fields", step="s" * 100, caller_number="1" * 100, fields=fields)
+    assert (len(cut.step), len(cut.caller_number or "")) == (64, 32)
+    assert len(cut.fields) == LIVE_FIELDS_MAX
+    assert {(len(name), len(shown)) for name, shown in cut.fields.items()} == {(64, 300)}
+
+
+async def test_a_session_has_so_many_streams_and_the_oldest_goes() -> None:
+    fanout = Fanout()
+    with ExitStack() as stack:
+        other = stack.enter_context(fanout.subscribe("other"))
+        mine = [stack.enter_context(fanout.subscribe("s")) for _ in range(live.STREAMS_PER_SESSION + 2)]
+        assert [s.closed for s in mine] == ["too-many"] * 2 + [""] * live.STREAMS_PER_SESSION
+        assert not other.closed
