@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import TracebackType
@@ -70,7 +71,11 @@ HARMLESS_ERRORS = re.compile(r"local system nameservers")
 
 
 class AsteriskServer:
-    """One Asterisk. Blocking calls: from asyncio use `asyncio.to_thread`. Everything is under `<state>/asterisk`."""
+    """One Asterisk. Blocking calls: from asyncio use `asyncio.to_thread`. Everything is under `<state>/asterisk`.
+
+    `stop` may come from another thread while `start` waits: the start then fails (`asterisk-start-failed`), and once
+    `stop` has returned nothing runs.
+    """
 
     def __init__(
         self,
@@ -89,6 +94,8 @@ class AsteriskServer:
         self._conf_source = conf_dir
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start_bytes = 0
+        self._lock = threading.RLock()  # held while a process comes or goes, not while one is waited for
+        self._stopping = False
 
     @classmethod
     def from_settings(cls, settings: Settings) -> AsteriskServer:
@@ -116,8 +123,9 @@ class AsteriskServer:
     @property
     def pid(self) -> int | None:
         """The running process, ours or one left over by a start that was killed."""
-        if self._process is not None:
-            return self._process.pid if self._process.poll() is None else None
+        process = self._process
+        if process is not None:
+            return process.pid if process.poll() is None else None
         try:
             pid = int((self.dir / "asterisk.pid").read_text())
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -199,9 +207,12 @@ class AsteriskServer:
 
         One that a killed command left behind is ended first. Nothing happens when it is running already.
         """
-        if self._process is None or self._process.poll() is not None:
+        self._stopping = False
+        with self._lock:
+            if self._process is not None and self._process.poll() is None:
+                return
             self._launch()
-            self.wait_ready(ready_seconds)
+        self.wait_ready(ready_seconds)
 
     def _launch(self) -> None:
         if (left := self.pid) is not None:
@@ -211,6 +222,7 @@ class AsteriskServer:
         self._check_ports()
         messages = self.log_dir / "messages.log"
         self._log_start_bytes = messages.stat().st_size if messages.exists() else 0
+        self._go_on()
         with (self.log_dir / "console.log").open("wb") as console:
             # A session of its own: Ctrl-C in the terminal reaches us only, and we end the calls in order.
             self._process = subprocess.Popen(
@@ -224,6 +236,11 @@ class AsteriskServer:
             )
         (self.dir / "asterisk.pid").write_text(f"{self._process.pid}\n")
         log.info("asterisk_started", pid=self._process.pid, version=self.version, sip_port=self.settings.sip_port)
+
+    def _go_on(self) -> None:
+        """A start goes on, unless it was told to stop meanwhile."""
+        if self._stopping:
+            raise AsteriskError("asterisk-start-failed", "stopped while it was starting", recoverable=True)
 
     def _check_ports(self) -> None:
         """Asterisk says little about a taken port, so we look first."""
@@ -249,18 +266,22 @@ class AsteriskServer:
         """Until Asterisk is fully booted without an ERROR line; else it is ended and the lines are in the message."""
         deadline = time.monotonic() + timeout_seconds
         while True:
-            if self._process is not None and self._process.poll() is not None:
-                raise AsteriskError("asterisk-start-failed", self._why(f"it ended with {self._process.returncode}"))
+            process = self._process
+            self._go_on()
+            if process is not None and process.poll() is not None:
+                self._go_on()  # ended by `stop` since we looked
+                raise AsteriskError("asterisk-start-failed", self._why(f"it ended with {process.returncode}"))
             try:
                 if "fully booted" in self.rx("core waitfullybooted", timeout_seconds=5).lower():
                     break
             except AsteriskError:
                 time.sleep(0.1)
             if time.monotonic() > deadline:
-                self.stop()
+                self._end_all(10)
                 raise AsteriskError("asterisk-start-failed", self._why(f"not ready in {timeout_seconds:g} s"))
+        self._go_on()
         if self.error_lines():
-            self.stop()
+            self._end_all(10)
             raise AsteriskError("asterisk-start-failed", self._why("errors while starting"))
         log.info("asterisk_ready", pid=self.pid)
 
@@ -304,16 +325,25 @@ class AsteriskServer:
 
     def stop(self, timeout_seconds: float = 10) -> None:
         """End it, calls and all; by force when it does not end in time. Nothing happens when it is not running."""
-        if (pid := self.pid) is not None:
-            self._end(pid, timeout_seconds)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
-        (self.dir / "asterisk.pid").unlink(missing_ok=True)
-        link = self.dir / "run"
-        if link.is_symlink():
-            shutil.rmtree(link.resolve(), ignore_errors=True)
-            link.unlink(missing_ok=True)
+        self.tell_to_stop()
+        self._end_all(timeout_seconds)
+
+    def tell_to_stop(self) -> None:
+        """Let a start that is under way fail; blocks never, so that a signal handler may call it."""
+        self._stopping = True
+
+    def _end_all(self, timeout_seconds: float) -> None:
+        with self._lock:
+            if (pid := self.pid) is not None:
+                self._end(pid, timeout_seconds)
+            if self._process is not None:
+                self._process.wait()
+                self._process = None
+            (self.dir / "asterisk.pid").unlink(missing_ok=True)
+            link = self.dir / "run"
+            if link.is_symlink():
+                shutil.rmtree(link.resolve(), ignore_errors=True)
+                link.unlink(missing_ok=True)
 
     def _end(self, pid: int, timeout_seconds: float) -> None:
         deadline = time.monotonic() + timeout_seconds
@@ -329,7 +359,11 @@ class AsteriskServer:
                 return
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
         return self
 
     def __exit__(
@@ -346,11 +380,25 @@ def main(arguments: list[str]) -> int:
         server = AsteriskServer.from_settings(load_settings())
         if arguments == ["check"]:
             return 0 if "fully booted" in server.rx("core waitfullybooted", timeout_seconds=5).lower() else 1
+        told = False
+
+        def tell(*_: object) -> None:
+            # No exception out of a handler: it could leave a process behind that nobody knows of.
+            nonlocal told
+            told = True
+            server.tell_to_stop()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: sys.exit(0))
-        with server:
-            while server.is_running():
-                time.sleep(0.5)
+            signal.signal(number, tell)
+        try:
+            with server:
+                while server.is_running() and not told:
+                    time.sleep(0.2)
+        except AsteriskError:
+            if not told:
+                raise
+        if told:
+            return 0
     except (AsteriskError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 1
