@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hotline.settings import Settings, SettingsError, load_settings
@@ -42,7 +43,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON for programs")]
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """Tell what is wrong, and end with `status`."""
-    err.print(f"[bold red]error[/] {message}", highlight=False, soft_wrap=True)
+    err.print(f"[bold red]error[/] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(status)
 
 
@@ -77,13 +78,14 @@ def serve(config: Config = None) -> None:
     Example: hotline serve
     """
     from hotline import serve as serving
+    from hotline.asterisk import AsteriskError
     from hotline.logs import configure_logging
 
     settings = settings_or_exit(config)
     configure_logging()
 
     def report(text: str) -> None:
-        out.print(f"[dim]·[/] {text}", highlight=False)
+        out.print(f"[dim]·[/] {escape(text)}", highlight=False)
 
     async def tell(_: serving.Hotline) -> None:
         out.print(f"desk   {settings.cases_url}/desk   (make a log-in: hotline user add NAME --role operator)")
@@ -92,7 +94,9 @@ def serve(config: Config = None) -> None:
 
     try:
         asyncio.run(serving.serve(settings, report, tell))
-    except (serving.AlreadyRunning, serving.ServiceFailed) as error:
+    except AsteriskError as error:
+        fail(error.message)
+    except (serving.AlreadyRunning, serving.ServiceFailed, OSError) as error:
         fail(str(error))
 
 
@@ -102,13 +106,16 @@ def demo(config: Config = None) -> None:
 
     Example: hotline demo
     """
+    from hotline.asterisk import AsteriskError
     from hotline.demo import run_demo
     from hotline.serve import AlreadyRunning, ServiceFailed
 
     settings = settings_or_exit(config)
     try:
         asyncio.run(run_demo(settings, out))
-    except (AlreadyRunning, ServiceFailed) as error:
+    except AsteriskError as error:
+        fail(error.message)
+    except (AlreadyRunning, ServiceFailed, OSError) as error:
         fail(str(error))
 
 

@@ -8,17 +8,19 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from cases.errors import CasesError
 from cases.schema import ComplaintDraft
-from hotline.calling import CallOrder, run_call, sip_uri, sounds
+from hotline.calling import CallFailed, CallOrder, run_call, sip_uri, sounds
 from hotline.live_view import CallView
 from hotline.logs import configure_logging
 from hotline.parts import add_user, set_password
-from hotline.phone import Speak
+from hotline.phone import PhoneError, Speak
 from hotline.serve import Hotline, serve
 from hotline.settings import Settings
 from hotline.show import draft_table
+from speech.errors import SpeechError
 from speech.models import find_model
 
 DEMO_USER = "demo"
@@ -33,13 +35,29 @@ async def run_demo(settings: Settings, console: Console) -> None:
     began = time.monotonic()
 
     def report(text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] · {text}", highlight=False)
+        console.print(f"[dim]{time.monotonic() - began:5.1f} s[/] · {escape(text)}", highlight=False)
+
+    def trouble(what: str, error: Exception) -> None:
+        console.print(f"[red]{what}[/]: {escape(str(getattr(error, 'message', error)))}", highlight=False)
 
     async def call_and_show(_: Hotline) -> None:
-        password = await _demo_user(settings)
+        # The hotline is up, whatever becomes of this call: the rest is told and can be tried.
+        password = None
+        try:
+            password = await _demo_user(settings)
+        except CasesError as error:
+            trouble("no log-in for the desk", error)
         report("calling 12345 as a real SIP phone")
-        await _call(settings, console)
-        _what_next(settings, console, password)
+        try:
+            await _call(settings, console)
+        except (PhoneError, CallFailed, CasesError, SpeechError, OSError) as error:
+            trouble("the demo's call failed", error)
+        _desk(settings, console, password)
+        try:
+            _ear(settings, console)
+        except SpeechError as error:
+            trouble("the ear", error)
+        _what_next(settings, console)
 
     await serve(settings, report, call_and_show)
 
@@ -66,25 +84,33 @@ async def _call(settings: Settings, console: Console) -> None:
                 settings, CallOrder([Speak(told, barge_in_after_seconds=1.0)], DEMO_NUMBER, hurried=True), view.take
             )
     if result.draft is None:
+        for problem in result.report.problems:
+            console.print(problem, highlight=False, markup=False)
         console.print("[red]the call made no draft[/]: the logs are in", str(settings.state_dir / "log"))
         return
     console.rule("工单草稿 the draft")
     console.print(draft_table(ComplaintDraft.model_validate(result.draft)))
 
 
-def _what_next(settings: Settings, console: Console, password: str) -> None:
-    model = find_model(settings.speech.model, settings.models_dir)
+def _desk(settings: Settings, console: Console, password: str | None) -> None:
     console.rule("坐席工作台 the operators' desk")
-    console.print(
-        f"  [bold]{settings.cases_url}/desk[/]   user [bold]{DEMO_USER}[/]   password [bold]{password}[/]",
-        highlight=False,
-    )
+    log_in = f"user [bold]{DEMO_USER}[/]   password [bold]{password}[/]"
+    if password is None:
+        log_in = "make a log-in: .venv/bin/hotline user add NAME --role operator"
+    console.print(f"  [bold]{settings.cases_url}/desk[/]   {log_in}", highlight=False)
+
+
+def _ear(settings: Settings, console: Console) -> None:
+    model = find_model(settings.speech.model, settings.models_dir)
     if not model.hears_people:
         console.print(
             f"\n[yellow]The ear:[/] {model.description}\n"
             "For people add an official model, one line: [bold].venv/bin/hotline model add small-cn[/]",
             highlight=False,
         )
+
+
+def _what_next(settings: Settings, console: Console) -> None:
     console.print(
         "\nTry next, in another terminal:\n"
         '  .venv/bin/hotline call --say "海淀区上地街道，我家暖气不热，只有十四度，希望尽快恢复供暖"\n'
