@@ -129,10 +129,6 @@ class PromptStore:
         except OSError:  # unreadable in the middle of an edit
             return False
 
-    def audio(self, piece: Piece, language: str = AUDIO_LANGUAGE) -> bytes:
-        """The newest sound of one piece, as `PromptSounds.audio`."""
-        return self.snapshot().audio(piece, language)
-
     def _load(self) -> PromptSounds:
         """Read what is new; what has not changed is shared with earlier snapshots, what cannot be read stays as it was."""
         for path in sorted((self._prompts_dir / AUDIO_LANGUAGE).glob("*.wav")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -77,9 +78,10 @@ class IvrServer:
             recover_every_seconds=settings.recover_every_seconds,
             keep_days=settings.keep_days,
         )
+        self._prompts = PromptStore(prompts_dir)
         self._voice_threads = ThreadPoolExecutor(RENDERS_AT_ONCE, thread_name_prefix="voice")
         self._parts = Parts(
-            prompts=PromptStore(prompts_dir),
+            prompts=self._prompts.snapshot(),
             recognizer=recognizer,
             voice=voice,
             live=self._live,
@@ -98,7 +100,7 @@ class IvrServer:
         return text.zh if text is not None else ""
 
     async def start(self) -> None:
-        """Recover what was left, then accept calls. OSError when an address is taken; CallError from the spool's lock."""
+        """Accept calls; what was left is recovered beside them. OSError when an address is taken; CallError from the spool's lock."""
         self._loop = asyncio.get_running_loop()
         await self._spool.start()
         self._live.start()
@@ -172,7 +174,9 @@ class IvrServer:
     def _converse(self, call: AgiCall, facts: CallFacts) -> tuple[Ended, bool]:
         """How the conversation ended, and whether the caller was told (if not, the dialplan's fallback tells)."""
         assert self._loop is not None
-        session = CallSession(facts, self._menus.current(), self._parts)
+        # A call keeps the menu and the sounds that it began with, whatever an admin edits meanwhile.
+        parts = replace(self._parts, prompts=self._prompts.snapshot())
+        session = CallSession(facts, self._menus.current(), parts)
         rendezvous = self._begun(session)
         conversation = asyncio.run_coroutine_threadsafe(session.converse(rendezvous), self._loop)
         where = f"{self._settings.audiosocket_host}:{self._sound.port}"

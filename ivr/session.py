@@ -44,7 +44,7 @@ from ivr.journal import Journal, transcript_of
 from ivr.listen import Heard, Listener
 from ivr.live_fields import fields_shown
 from ivr.menu import Menu
-from ivr.prompts import PromptStore, Speaker
+from ivr.prompts import PromptSounds, Speaker
 from ivr.recorder import HeardRecorder
 from speech.errors import SpeechError
 from speech.recognizer import Recognizer
@@ -82,7 +82,7 @@ class CallFacts:
 class Parts:
     """What every call of a node shares. `voice_threads`: the voice works there, so that a slow one holds up nobody else."""
 
-    prompts: PromptStore
+    prompts: PromptSounds
     recognizer: Recognizer
     voice: Speaker
     live: LiveSink

@@ -26,7 +26,9 @@ class IvrSettings(BaseModel):
     recover_every_seconds: float = Field(default=60, gt=0)
     drain_seconds: float = Field(default=5, ge=0, description="at its end, ivr lets running calls go on this long")
     keep_days: float = Field(
-        default=30, gt=0, description="a call's folder is kept this long after the backend has all"
+        default=30,
+        gt=0,
+        description="a call's folder is kept this long once the backend has all, or only a human spoke with the caller",
     )
     node: int = Field(default=1, ge=1, le=9, description="first digit of this node's reference numbers")
     timezone: str = Field(default="Asia/Shanghai")
