@@ -18,10 +18,13 @@ from cases.errors import CasesError
 from cases.fields import URGENT_RANKS, RowSummary
 from cases.lifecycle import Actor, DraftState, Status, Transition
 from cases.schema import Recording
-from cases.tables import cases, drafts, history, recordings, users
+from cases.tables import case_keys, cases, drafts, history, recordings, users
 from cases.views import CaseView, HistoryEntry, QueueItem
 
 Row = sa.Row[*tuple[Any, ...]]
+
+_PHONE_LIKE = re.compile(r"[0-9+()-]+")
+SEARCHED_CASES = 20_000  # a city's days; older ones are found by number, reference or phone
 
 _HAS_RECORDING = sa.exists().where(recordings.c.call_id == drafts.c.call_id).label("has_recording")
 _TAKER = (users.c.name.label("taker"), users.c.display_name.label("taker_name"))
@@ -199,11 +202,31 @@ def case_of(row: Row) -> CaseView:
     )
 
 
-async def case_page(tx: AsyncConnection, *, q: str, after: str | None, limit: int) -> tuple[list[CaseView], str | None]:
-    """Cases, the newest first, void ones among them."""
+async def case_page(
+    tx: AsyncConnection, *, q: str, after: str | None, limit: int, secrets: bool
+) -> tuple[list[CaseView], str | None, datetime | None]:
+    """Cases, the newest first, void ones among them; `secrets`: also by the phones of confidential callers.
+
+    Whole numbers are found by their index. Words are looked for one case after another, so only in the latest
+    SEARCHED_CASES; the third part is then the time of the last that was left out.
+    """
     query = sa.select(*_CASE).select_from(_CASE_FROM)
+    since, found_by_key = None, False
     for word in q.lower().split():
-        query = query.where(cases.c.search.contains(word, autoescape=True))
+        as_key = re.sub(r"[+()-]", "", word) if _PHONE_LIKE.fullmatch(word) else word
+        key = sa.select(case_keys.c.number).where(case_keys.c.key.in_({word, as_key}))
+        if not secrets:
+            key = key.where(case_keys.c.secret == sa.false())
+        if any(char.isdigit() for char in word) and (await tx.execute(key.limit(1))).first() is not None:
+            found_by_key = True
+            query = query.where(cases.c.number.in_(key))
+        else:
+            query = query.where(cases.c.search.contains(word, autoescape=True))
+    if q.split() and not found_by_key:
+        oldest = sa.select(cases.c.opened_at).order_by(cases.c.opened_at.desc()).offset(SEARCHED_CASES).limit(1)
+        since = (await tx.execute(oldest)).scalar()
+    if since is not None:
+        query = query.where(cases.c.opened_at > since)
     if after:
         _, opened_at, number = _read_cursor(after)
         query = query.where(
@@ -214,7 +237,7 @@ async def case_page(tx: AsyncConnection, *, q: str, after: str | None, limit: in
     rows = (await tx.execute(query)).all()
     items = [case_of(row) for row in rows[:limit]]
     last = items[-1] if len(rows) > limit else None
-    return items, _cursor(0, last.opened_at, last.number) if last else None
+    return items, _cursor(0, last.opened_at, last.number) if last else None, since
 
 
 async def case_by_number(tx: AsyncConnection, number: str) -> CaseView:

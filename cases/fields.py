@@ -303,6 +303,13 @@ def case_fields(draft: ComplaintDraft, values: Mapping[str, Any], received_at: d
     }
 
 
+def case_keys(number: str, fields: Mapping[str, Any]) -> dict[str, bool]:
+    """What a case is found by at once -> whether that is its caller's own (a phone)."""
+    phones = [re.sub(r"\D", "", fields.get(path) or "") for path in ("caller.number", PHONE_PATH)]
+    own = {phone[:64]: True for phone in phones if phone}
+    return own | {key[:64]: False for key in (number.lower(), fields.get("reference") or "") if key}
+
+
 # The schema is the contract: an edited object must have exactly its keys.
 for _edited, _wire in ((EditedPlace, Place), (EditedOccurred, Occurred), (EditedCategory, Category)):
     assert set(_edited.model_fields) == set(_wire.model_fields), _edited

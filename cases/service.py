@@ -24,11 +24,13 @@ from cases import lifecycle, metrics
 from cases.accounts import Accounts, producer_token
 from cases.case_number import case_number, check_template, counter_name
 from cases.categories import category_exists
+from cases.confidential import case_search, hide_in_case, hide_in_draft, is_confidential, sees_confidential
 from cases.errors import CasesError
 from cases.fields import (
     FIELD_PATHS,
     Sureness,
     case_fields,
+    case_keys,
     check_edits,
     check_ready,
     summarise,
@@ -42,6 +44,7 @@ from cases.recordings import CALL_ID, RecordingFiles
 from cases.schema import ComplaintDraft
 from cases.settings import CasesSettings
 from cases.store import Database, sqlite_url
+from cases.tables import case_keys as keys_table
 from cases.tables import cases, drafts
 from cases.telling import Telling
 from cases.views import (
@@ -128,7 +131,7 @@ class CasesService:
         draft = ComplaintDraft.model_validate_json(row.draft)
         open_undo = state.undo_until is not None and now <= state.undo_until
         others = state.status is Status.TAKEN and state.taken_by != actor.user_id
-        return DraftView(
+        view = DraftView(
             draft=draft,
             fields=view_fields(draft, row.edits),
             status=state.status,
@@ -146,6 +149,7 @@ class CasesService:
             and (actor.role in lifecycle.MAY_TAKE_OVER or lifecycle.is_stale(state, self.rules, now)),
             history=entries,
         )
+        return view if state.is_open or view.may_undo or sees_confidential(actor.role) else hide_in_draft(view)
 
     async def take(self, draft_id: str, actor: Actor, version: int, *, force: bool = False) -> DraftView:
         """Taking what one has already is a sign of life and changes nothing else."""
@@ -234,6 +238,8 @@ class CasesService:
         today = now.astimezone(self.zone)
         sequence = await self.db.next_number(tx, counter_name(today))
         number = case_number(self.settings.case_number, today, sequence)
+        fields = case_fields(draft, values, row.received_at)
+        secret = is_confidential(fields)
         await tx.execute(
             cases.insert().values(
                 number=number,
@@ -241,11 +247,14 @@ class CasesService:
                 call_id=row.call_id,
                 opened_at=now,
                 opened_by=actor.user_id,
-                fields=case_fields(draft, values, row.received_at),
+                fields=fields,
                 edited=sorted(row.edits),
-                search=f"{number}\n{row.search}",
+                search=case_search(number, fields) if secret else f"{number}\n{row.search}",
             )
         )
+        keys = case_keys(number, fields).items()
+        rows_of_keys = [{"key": key, "number": number, "secret": secret and own} for key, own in keys]
+        await tx.execute(keys_table.insert(), rows_of_keys)
         return number
 
     async def sweep(self) -> int:
@@ -270,14 +279,17 @@ class CasesService:
 
     # --- cases and recordings --------------------------------------------------------------------------------------
 
-    async def cases(self, *, q: str = "", after: str | None = None, limit: int = 50) -> CasePage:
+    async def cases(self, actor: Actor, *, q: str = "", after: str | None = None, limit: int = 50) -> CasePage:
+        sees = sees_confidential(actor.role)
         async with self.db.read() as tx:
-            items, cursor = await rows.case_page(tx, q=q, after=after, limit=limit)
-        return CasePage(items=tuple(items), next=cursor)
+            items, cursor, since = await rows.case_page(tx, q=q, after=after, limit=limit, secrets=sees)
+        shown = items if sees else [hide_in_case(item) for item in items]
+        return CasePage(items=tuple(shown), next=cursor, searched_since=since)
 
-    async def case(self, number: str) -> CaseView:
+    async def case(self, number: str, actor: Actor) -> CaseView:
         async with self.db.read() as tx:
-            return await rows.case_by_number(tx, number)
+            view = await rows.case_by_number(tx, number)
+        return view if sees_confidential(actor.role) else hide_in_case(view)
 
     async def recording_file(self, call_id: str) -> Path:
         """Where a call's recording lies. CasesError `recording-unknown` when it is not here (yet)."""

@@ -115,6 +115,15 @@ cases = sa.Table(
     _column("search", sa.Text),
 )
 
+# What a case is found by at once: its number, its reference, its phones' digits. `secret`: not for operators.
+case_keys = sa.Table(
+    "case_keys",
+    metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("number", sa.String(64), sa.ForeignKey("cases.number"), primary_key=True),
+    _column("secret", sa.Boolean),
+)
+
 recordings = sa.Table(
     "recordings",
     metadata,

@@ -192,8 +192,11 @@ class CaseView(Wire):
 
 
 class CasePage(Wire):
+    """`searched_since`: words of `q` were looked for only in cases opened after this; null: in all of them."""
+
     items: tuple[CaseView, ...]
     next: str | None = None
+    searched_since: AwareDatetime | None = None
 
 
 class Level3View(Wire):

@@ -84,11 +84,13 @@ async def edit_draft(request: web.Request) -> web.Response:
 
 
 async def get_cases(request: web.Request) -> web.Response:
-    return json_response(await request.app[SERVICE].cases(**_paging(request)))  # type: ignore[arg-type]
+    actor = session_of(request).actor
+    return json_response(await request.app[SERVICE].cases(actor, **_paging(request)))  # type: ignore[arg-type]
 
 
 async def get_case(request: web.Request) -> web.Response:
-    return json_response(await request.app[SERVICE].case(request.match_info["number"].replace("\0", "")))
+    number = request.match_info["number"].replace("\0", "")
+    return json_response(await request.app[SERVICE].case(number, session_of(request).actor))
 
 
 async def get_recording(request: web.Request) -> web.StreamResponse:
