@@ -28,6 +28,12 @@ _RUN = re.compile(r"D(?:[DSF]*D)?")
 # names of the menu's answers (prompts/menu.toml)
 _SAME, _CONFIDENTIAL = "same", "confidential"
 _WRONG = re.compile(r"不对|错了|说错|重新说|重说|应该是")
+_DOUBTED = 0.4  # taken back, or perhaps somebody else's: it is asked
+_VALID_PRESSED = 0.98
+# own_number words that do not say whose number it is, and who else stands before them
+_OWNERLESS = ("联系电话", "电话是", "手机是", "号码是", "手机号", "电话号码", "座机")
+_OTHER_OWNER = re.compile(r"(?<![我咱们])的$|[他她]|邻居|经理|老板|物业|房东|店|公司")
+_OWNER_CHARS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +68,23 @@ def _indexes() -> dict[str, PhraseIndex[None]]:
 def callback_number(turns: Sequence[Turn], caller_number: str | None) -> Understood[str]:
     """The number to ring back: pressed, said, or "this one" (`caller_number`). Digits only, as dialled in China."""
     candidates: list[tuple[float, str, Span]] = []
+    corrected: list[tuple[float, str, Span]] = []
     for number, turn in enumerate(turns):
         if turn.asks is Asks.CONTACT:
             candidates += _answered(number, turn, caller_number)
             candidates += _pressed(number, turn)
             candidates += _said(turns, number, turn)
+            valid = [one for one in candidates if one[2].turn == number and _kind_confidence(one[1])]
+            corrected = [one for one in valid if one[0] != _DOUBTED] or corrected
             candidates += _this_one(number, turn, caller_number, contact=True)
         elif turn.asks is Asks.NARRATION:
             candidates += _told(turns, number, turn)
             candidates += _this_one(number, turn, caller_number, contact=False)
     if not candidates:
         return Understood[str]()
-    # the surest; among equals the last said, which corrects the earlier
-    order = sorted(range(len(candidates)), key=lambda i: (-candidates[i][0], -i))
+    # the last valid number of the last answer that gave one, however well it was heard; otherwise the surest, the later
+    last = corrected[-1] if corrected else None
+    order = sorted(range(len(candidates)), key=lambda i: (candidates[i] is not last, -candidates[i][0], -i))
     confidence, value, span = candidates[order[0]]
     others = dict.fromkeys(candidates[i][1] for i in order[1:] if candidates[i][1] != value)
     return Understood[str](
@@ -88,7 +98,7 @@ def callback_number(turns: Sequence[Turn], caller_number: str | None) -> Underst
 def _answered(number: int, turn: Turn, caller_number: str | None) -> list[tuple[float, str, Span]]:
     """The menu took the turn for "this number" (a key, or a word like 可以)."""
     digits = re.sub(r"[^0-9]", "", caller_number or "")
-    if turn.answer != "same" or not digits:
+    if turn.answer != _SAME or not digits:
         return []
     return [(0.95, digits, Span(number, 0, 0 if turn.digits else len(turn.text)))]
 
@@ -98,16 +108,20 @@ def _pressed(number: int, turn: Turn) -> list[tuple[float, str, Span]]:
     if len(digits) not in _PLAUSIBLE_DIGITS:
         return []
     valid = _MOBILE.fullmatch(digits) or _LANDLINE.fullmatch(digits)
-    return [(0.98 if valid else 0.5, digits, Span(number, 0, 0))]
+    return [(_VALID_PRESSED if valid else 0.5, digits, Span(number, 0, 0))]
 
 
 def _said(turns: Sequence[Turn], number: int, turn: Turn) -> list[tuple[float, str, Span]]:
     """Digits said in answer to the question: a valid number is nearly sure, another length is to be checked."""
     found = []
-    for run in _joined(turn.text, _runs(turn.text, by_sound=True)):
+    runs = _joined(turn.text, _runs(turn.text, by_sound=True))
+    for run in runs:
         span = Span(number, run.start, run.end)
         kind = _kind_confidence(run.digits)
-        if kind:
+        behind = min((other.start for other in runs if other.start >= run.end), default=len(turn.text))
+        if kind and _WRONG.search(turn.text[run.end : behind]):
+            found.append((_DOUBTED, run.digits, span))
+        elif kind:
             found.append((kind * heard_confidence(turns, [span]), run.digits, span))
         elif len(run.digits) in _PLAUSIBLE_DIGITS:
             found.append((0.4, run.digits, span))
@@ -126,12 +140,19 @@ def _told(turns: Sequence[Turn], number: int, turn: Turn) -> list[tuple[float, s
         span = Span(number, run.start, run.end)
         if any(0 <= run.start - o.end <= _NEAR_CHARS for o in other):
             continue
-        near = any(0 <= run.start - o.end <= _NEAR_CHARS or 0 <= o.start - run.end <= _NEAR_CHARS for o in own)
-        if near:
+        near = [o for o in own if 0 <= run.start - o.end <= _NEAR_CHARS or 0 <= o.start - run.end <= _NEAR_CHARS]
+        if near and not any(_is_callers(o.phrase, turn.text[max(0, o.start - _OWNER_CHARS) : o.start]) for o in near):
+            found.append((_DOUBTED, run.digits, span))
+        elif near:
             found.append((kind * 0.95 * heard_confidence(turns, [span]), run.digits, span))
         elif _MOBILE.fullmatch(run.digits):
             found.append((0.5, run.digits, span))
     return found
+
+
+def _is_callers(phrase: str, before: str) -> bool:
+    """我的电话 is; 电话是 is when nobody else's name stands before it (物业经理的电话是)."""
+    return phrase not in _OWNERLESS or not _OTHER_OWNER.search(before)
 
 
 def _kind_confidence(digits: str) -> float:
@@ -182,14 +203,15 @@ def _national(digits: str) -> str:
 
 def _joined(text: str, runs: list[_Digits]) -> list[_Digits]:
     """Runs, and neighbours joined over a hesitation when together they make a number; after 不对 anew."""
-    found = list(runs)
+    found: list[_Digits] = []
     for first, second in itertools.pairwise(runs):
         between = text[first.end : second.start]
         if len(between) <= _BETWEEN_PARTS_CHARS and not _WRONG.search(between):
             joined = _Digits(first.digits + second.digits, first.start, second.end)
             if _kind_confidence(joined.digits):
                 found.append(joined)
-    return found
+    alone = [run for run in runs if not any(j.start <= run.start and run.end <= j.end for j in found)]
+    return sorted([*alone, *found], key=lambda run: run.start)
 
 
 def _this_one(number: int, turn: Turn, caller_number: str | None, *, contact: bool) -> list[tuple[float, str, Span]]:
@@ -200,7 +222,7 @@ def _this_one(number: int, turn: Turn, caller_number: str | None, *, contact: bo
     table = contact_table()
     if contact and turn.digits in table.keys_this_number:
         return [(0.95, digits, Span(number, 0, 0))]
-    if contact and turn.text and (turn.text in table.yes or turn.answer == _SAME):
+    if contact and turn.text and turn.text in table.yes:
         return [(0.9, digits, Span(number, 0, len(turn.text)))]
     for found in _indexes()["this_number"].find(hear(turn.text)):
         if turn.text[: found.start].endswith(table.refusals):
@@ -215,16 +237,10 @@ def confidential(turns: Sequence[Turn]) -> Understood[bool]:
     """Whether the caller wants name and number kept from everyone downstream; the last word counts."""
     result = Understood[bool]()
     for number, turn in enumerate(turns):
-        if turn.asks is Asks.CONTACT and turn.answer == "confidential":
+        keyed = turn.digits in contact_table().keys_confidential
+        if turn.asks is Asks.CONTACT and (keyed or turn.answer == _CONFIDENTIAL):
             span = Span(number, 0, 0 if turn.digits else len(turn.text))
-            return Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [span]))
-    for number, turn in enumerate(turns):
-        if turn.asks is Asks.CONTACT and turn.digits in contact_table().keys_confidential:
-            result = Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [Span(number, 0, 0)]))
-            continue
-        if turn.asks is Asks.CONTACT and turn.answer == _CONFIDENTIAL and turn.text:
-            whole = [Span(number, 0, len(turn.text))]
-            result = Understood[bool](value=True, confidence=0.9, evidence=evidence_of(turns, whole))
+            result = Understood[bool](value=True, confidence=0.95, evidence=evidence_of(turns, [span]))
             continue
         if turn.asks not in (Asks.NARRATION, Asks.PLACE, Asks.CONTACT) or not turn.text:
             continue
