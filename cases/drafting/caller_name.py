@@ -17,6 +17,9 @@ _INTRODUCTIONS = re.compile(
     r"(?P<called>我叫|我的名字叫|名字叫|我名叫|我名字是|(?<=我姓.)叫)|(?P<surname>我姓|免贵姓|免贵|本人姓|^姓)|(?P<am>我是)"
 )
 _LONGEST_GIVEN = 2
+# somebody was called over, not a name told (我叫安保过来, 我叫高空作业的人); 来反映 and 去年 go on behind a name
+_CALLED_OVER = re.compile(r"来(?!反映|投诉|举报|咨询|电|自)|去(?!年)|的人")
+_CALLED_OVER_CHARS = 6
 
 
 @lru_cache(maxsize=1)
@@ -63,7 +66,7 @@ def _introductions(text: str) -> list[tuple[str, int, int, float]]:
             found.append((surname + title.group(), match.start(), title.end(), _SURNAME))
         elif match["called"]:
             given = _given(text, end)
-            if given:
+            if given and not _CALLED_OVER.search(text, end, end + _CALLED_OVER_CHARS):
                 found.append((surname + given, match.start(), end + len(given), _FULL))
         elif match["surname"]:
             found.append((surname, match.start(), end, _SURNAME))
