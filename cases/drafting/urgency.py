@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -14,6 +15,9 @@ from cases.drafting.tables import urgency_table
 from cases.schema import Alternative, AppealType, Asks, Turn, Understood, Urgency
 
 _CALM_TYPES = (AppealType.ENQUIRY, AppealType.SUGGESTION, AppealType.PRAISE)
+
+_DENIED = re.compile(r"(?:(?<!有)没有?|(?<!是)不是)$")
+_EITHER_OR = re.compile(r"不是.{1,10}?就是")  # 不是停水就是停电 says both
 
 
 @lru_cache(maxsize=1)
@@ -43,9 +47,12 @@ def urgency(
         index, takes_back = _indexes()
         calm = calm or bool(takes_back.find(heard))
         for found in longest_only(index.find(heard)):
-            spans[found.payload].append(Span(number, found.start, found.end))
+            if not _is_denied(turn.text, found.start):
+                spans[found.payload].append(Span(number, found.start, found.end))
     if classified and classified.entry and classified.entry.urgent and not spans[Urgency.URGENT]:
         spans[Urgency.URGENT] = [Span(e.turn, e.start_char, e.end_char) for e in classified.category.evidence]
+        if any(_is_denied(turns[span.turn].text, span.start) for span in spans[Urgency.URGENT]):
+            spans[Urgency.URGENT] = []
     if calm and not told_now:
         return Understood[Urgency]()
     for level in (Urgency.EMERGENCY, Urgency.URGENT):
@@ -59,3 +66,9 @@ def urgency(
                 alternatives=(Alternative[Urgency](value=other, confidence=round((1 - confidence) / 2, 2)),),
             )
     return Understood[Urgency]()
+
+
+def _is_denied(text: str, start: int) -> bool:
+    """没有停水 and 不是停水 deny it; 有没有停水, 是不是停水 and 不是停水就是停电 do not."""
+    denied = _DENIED.search(text[:start])
+    return denied is not None and not _EITHER_OR.match(text, denied.start())
