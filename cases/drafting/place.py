@@ -33,6 +33,11 @@ class _Hypothesis:
     said: list[Said] = field(default_factory=list)
     community: str | None = None
 
+    def evident(self) -> list[Said]:
+        """What may be shown as evidence: no chance likeness (望尽 in 希望尽快) beside a mention that is enough."""
+        least = min(ENOUGH, max((one.strength for one in self.said), default=0.0))
+        return [one for one in self.said if one.strength >= least or one.mention.name.level is Level.COMMUNITY]
+
 
 def place(turns: Sequence[Turn]) -> Understood[Place]:
     """The place of the matter. The answer to "where" (Asks.PLACE) overrides what was told before it."""
@@ -158,7 +163,7 @@ def _add_communities(found: dict[tuple[str, str], _Hypothesis], said: list[Said]
 
 
 def _details_of(number: int, turn: Turn, said: list[Said], hypotheses: list[_Hypothesis]) -> list[Detail]:
-    supported = [one for h in hypotheses[:1] if h.strength >= ENOUGH for one in h.said]
+    supported = [one for h in hypotheses[:1] if h.strength >= ENOUGH for one in h.evident()]
     anchors = {
         Anchor(
             one.mention.start,
@@ -222,7 +227,7 @@ def _street_place(
     best = likely[0]
     rivals = [h for h in likely[1:] if h.strength > best.strength - 0.12]
     namesakes = [h for h in rivals if {o.span for o in h.said} & {o.span for o in best.said}]
-    spans = spans + [one.span for one in best.said]
+    spans = spans + [one.span for one in best.evident()]
     spans += [
         one.span
         for one in said
