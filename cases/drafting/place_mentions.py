@@ -133,15 +133,15 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
     """How likely the name was meant, by itself."""
     length = len(mention.name.stem)
     exact = mention.likeness == 1.0
-    same_sound = mention.likeness >= 0.75
+    alike = mention.likeness >= 0.75  # of two characters one may be the very one and the other only confusable
     if mention.name.level is Level.DISTRICT:
         if mention.suffix:
-            return 0.95 if exact else (0.85 if same_sound and length >= 2 else 0.5)
+            return 0.95 if exact else (0.85 if alike and length >= 2 else 0.5)
         if _followed_by(heard, mention.end, not_here) or (mention.name.stem[-1] == "县" and not exact):
             return 0.15
-        return 0.7 if exact else (0.55 if length >= 3 and same_sound else 0.25)
+        return 0.7 if exact else (0.55 if length >= 3 and alike else 0.25)
     if mention.name.level is Level.COMMUNITY:
-        return _community_strength(mention, exact, same_sound)
+        return _community_strength(mention, exact, alike)
     if mention.name.level is Level.STREET and not mention.suffix and mention.name.stem + "区" == mention.name.district:
         return 0.1  # 密云 is the district; the town is 密云镇
     if exact:
@@ -150,7 +150,7 @@ def _strength(mention: Mention, heard: Heard, not_here: tuple[str, ...]) -> floa
             strength = 0.35 if _followed_by(heard, mention.end, not_here) else 0.42
         elif mention.name.level is Level.STREET and _followed_by(heard, mention.end, _INSTITUTIONS):
             strength = 0.38
-    elif same_sound:
+    elif alike:
         strength = {2: 0.68, 3: 0.82}.get(length, 0.85) if mention.suffix else {2: 0.3, 3: 0.46}.get(length, 0.66)
         if length == 2 and mention.same and not mention.suffix:
             strength = 0.42
@@ -180,10 +180,10 @@ def _said_jiedao(mention: Mention, heard: Heard) -> bool:
     return heard.syllables[mention.stem_end : mention.end] == ("jie", "dao")
 
 
-def _community_strength(mention: Mention, exact: bool, same_sound: bool) -> float:
+def _community_strength(mention: Mention, exact: bool, alike: bool) -> float:
     length = len(mention.name.stem)
     if mention.name.weak:
         return 0.1
     if exact:
         return min(0.2 + 0.1 * length, 0.6) + (0.1 if mention.suffix else 0.0)
-    return 0.1 * length - 0.1 if same_sound else 0.1
+    return 0.1 * length - 0.1 if alike else 0.1
