@@ -8,6 +8,7 @@ export class CasesView {
   #cases = new Map(); // number -> case
   #next = null;
   #asked = 0;
+  #asking = null; // AbortController of the list that is being read
   #loading = false;
   query = "";
   selected = null;
@@ -31,7 +32,15 @@ export class CasesView {
   async refresh() {
     this.#asked += 1;
     const asked = this.#asked;
-    const page = await this.#page(null);
+    this.#asking?.abort(); // the words have changed: the backend need not look for the old ones
+    this.#asking = new AbortController();
+    let page;
+    try {
+      page = await this.#page(null, this.#asking.signal);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      throw error;
+    }
     if (asked !== this.#asked) return;
     this.#cases.clear();
     this.list.replaceChildren();
@@ -52,11 +61,11 @@ export class CasesView {
     }
   }
 
-  #page(after) {
+  #page(after, signal) {
     const parameters = new URLSearchParams({ limit: "50" });
     if (this.query) parameters.set("q", this.query);
     if (after) parameters.set("after", after);
-    return request("GET", `/api/cases?${parameters}`);
+    return request("GET", `/api/cases?${parameters}`, undefined, { signal });
   }
 
   #append({ items, next }) {

@@ -39,7 +39,7 @@ function line({ field, value, label, onInput }) {
 function phone({ value, label, onInput }) {
   const input = h("input", {
     type: "text", inputmode: "tel", value: value ?? "", maxlength: 32, "aria-label": label, autocomplete: "off",
-    on: { input: () => onInput(input.value.replace(/[\s-]/g, "") || null) },
+    on: { input: () => onInput(input.value.replace(/\s/g, "") || null) },
   });
   return simple(input);
 }
@@ -141,6 +141,7 @@ function category({ value, label, onInput, onDone, categories }) {
   }
   function take() {
     typed = false;
+    input.setAttribute("aria-expanded", "false");
     const one = found[active];
     if (one) {
       onInput({ level1: one.level1, level2: one.level2 ?? null, level3: one.level3 ?? null });
@@ -155,7 +156,7 @@ function category({ value, label, onInput, onDone, categories }) {
     if (step) {
       event.preventDefault();
       if (!found.length) search("");
-      active = (active + step + found.length) % found.length;
+      active = active < 0 && step < 0 ? found.length - 1 : (active + step + found.length) % found.length;
       typed = true;
       render();
     } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) {
