@@ -40,6 +40,7 @@ function unreachable(why) {
 }
 
 async function send(method, path, body, signal) {
+  if (leaving) return new Promise(() => {});
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET") headers["X-CSRF-Token"] = session.csrf;
@@ -94,7 +95,15 @@ export async function request(method, path, body, { signal } = {}) {
   }
 }
 
+let leaving = false;
+
+/** The session is this operator's from now on. Another's requests and unsent words are not hers: she starts afresh. */
 function adopt(answer) {
+  if (session.user && session.user.name !== answer.user.name) {
+    leaving = true;
+    location.reload();
+    return new Promise(() => {});
+  }
   session.user = answer.user;
   session.csrf = answer.csrf;
   return answer.user;

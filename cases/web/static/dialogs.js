@@ -113,15 +113,12 @@ export function loginInPlace() {
       h("label", { for: "again-username" }, t("login.username")), username,
       h("label", { for: "again-password" }, t("login.password")), password, problem,
       h("button", { type: "submit", class: "primary" }, t("login.enter")));
-    const was = session.user?.name;
     loginForm({
       form, username, password, problem,
-      done: (user) => {
+      done: () => {
         dialog.close();
         renewing = null;
         before?.focus?.();
-        // Another operator's drafts and unsent words are not hers: she starts afresh.
-        if (was && user.name !== was) location.reload();
         resolve();
       },
     });
