@@ -33,12 +33,13 @@ export class LiveCalls {
   /** What the backend knows of all calls, after a start or a gap. */
   reset(snapshot) {
     const known = new Set(snapshot.map((call) => call.call_id));
-    for (const id of this.#calls.keys()) if (!known.has(id) && id !== this.selected) this.#drop(id);
+    for (const id of this.#calls.keys()) if (!known.has(id)) this.delivered(id); // it went in the gap
     for (const one of snapshot) {
       const call = this.#ensure(one.call_id, one.started_at);
       Object.assign(call, { caller_number: one.caller_number, step: one.step, fields: one.fields, alerts: [...one.alerts], ended: one.ended });
       if (!call.turns.some(Boolean)) call.turns[0] = { prompt: one.prompt, text: one.text, digits: "", partial: true };
       this.#show(call);
+      if (call.call_id === this.selected) this.on.changed(call);
     }
     this.#showPanel();
   }

@@ -10,6 +10,7 @@ export class Queue {
   #rows = new Map(); // draft_id -> {item, element, gone}
   #order = [];
   #news = new Set(); // ids that came since the last look
+  #left = new Set(); // ids that left the queue: an undo brings one back
   #next = null;
   #loading = null;
   #asked = 0;
@@ -118,28 +119,30 @@ export class Queue {
   // ── what happens elsewhere ──
 
   /** SSE `queue`: {change, draft_id, item, urgent, waiting}. */
-  apply({ draft_id: id, item, urgent, waiting }) {
-    if (item) this.#put(item);
+  apply({ change, draft_id: id, item, urgent, waiting }) {
+    if (item) this.#put(item, change === "added" || this.#left.delete(id));
     else this.#remove(id);
     this.#count({ urgent, waiting });
   }
 
-  #put(item) {
+  /** `came`: it is new in the queue, or back in it; anything else happens to a row that is only not read yet. */
+  #put(item, came) {
     const row = this.#rows.get(item.draft_id);
     if (row) {
       row.item = item;
       row.gone = false;
       this.#fill(row);
-    } else {
+    } else if (came && !this.query) {
       // An empty list has no row that could move; a longer one says quietly that there is more.
       this.#news.add(item.draft_id);
-      if (this.#order.length === 0 && !this.query) this.showNews();
+      if (this.#order.length === 0) this.showNews();
       else this.#showNews(true);
     }
   }
 
   /** It left the queue: its row stays, struck out, until the list is read anew. */
   #remove(id) {
+    this.#left.add(id);
     this.#news.delete(id);
     this.#showNews();
     const row = this.#rows.get(id);
