@@ -46,6 +46,13 @@ export class Deeds {
     if (this.showing.id !== id) await this.showing.draft(id); // not in the part of the queue that was read
   }
 
+  /** She is still at it: the draft does not go back to the queue under her. */
+  stay() {
+    const { id, mine, kind, busy } = this.showing;
+    if (!mine || kind !== "draft" || busy.has(id)) return;
+    this.outbox.stay(id).catch((error) => this.failed(id, error));
+  }
+
   confirm() {
     return this.#finish("confirm", {}, (fresh) => t("done.confirmed", { number: fresh.case_number }));
   }

@@ -20,6 +20,7 @@ import { faultText } from "./faults.js";
 import { otherLanguage } from "./language.js";
 
 const SEARCH_PAUSE_MS = 200;
+const SIGN_OF_LIFE_MS = 120_000; // far less than the take_minutes after which a draft goes back to the queue
 const narrow = matchMedia("(max-width: 760px)");
 
 const desk = byId("desk");
@@ -53,7 +54,9 @@ const queue = new Queue({
   list: byId("queue-rows"), scroll: byId("queue-scroll"), state: byId("queue-state"), counts: byId("queue-counts"), news: byId("news"),
   on: { select: (id) => (id ? showing.draft(id) : showing.nothing()), open: () => deeds.take() },
 });
-const showLive = (call) => showing.live(call, draftOfCall.has(call.call_id));
+// What came in a gap of the stream is in the queue alone.
+const draftOf = (callId) => draftOfCall.get(callId) ?? queue.ofCall(callId);
+const showLive = (call) => showing.live(call, Boolean(draftOf(call.call_id)));
 const live = new LiveCalls({ panel: byId("live-panel"), list: byId("live-rows"), on: { select: showLive, changed: showLive } });
 const cases = new CasesView({
   list: byId("case-rows"), scroll: byId("case-scroll"), state: byId("case-state"), on: { select: (one) => showing.case(one) },
@@ -63,7 +66,7 @@ const showing = new Showing({
   on: { left: (kind) => kind === "live" && live.unselect(), failed: (id, error) => deeds.failed(id, error) },
 });
 const deeds = new Deeds({
-  showing, outbox, queue, form, player, toasts, draftOf: (callId) => draftOfCall.get(callId), narrow: () => narrow.matches,
+  showing, outbox, queue, form, player, toasts, draftOf, narrow: () => narrow.matches,
   toQueue: () => setView("queue"),
 });
 showing.verbs = {
@@ -157,6 +160,15 @@ byId("logout").addEventListener("click", async () => {
 });
 document.addEventListener("visibilitychange", () => document.hidden && outbox.flushAll());
 
+// ── a sign of life ──
+
+let isThere = false; // she did something since the last one
+for (const kind of ["keydown", "pointerdown"]) document.addEventListener(kind, () => (isThere = true), { capture: true });
+setInterval(() => {
+  if (!document.hidden && (isThere || player.playing)) deeds.stay();
+  isThere = false;
+}, SIGN_OF_LIFE_MS);
+
 // ── what happens elsewhere ──
 
 outbox.addEventListener("state", ({ detail: { id, state, view: receipt } }) => {
@@ -210,6 +222,7 @@ function onDraft(change) {
 
 async function start() {
   const user = await whoAmI();
+  outbox.dropOld();
   byId("user").textContent = user.display_name;
   const [answer] = await Promise.all([queue.refresh(), readCategories()]);
   if (answer) live.reset(answer.live);

@@ -61,3 +61,10 @@ export function valueText(path, value, { whole = false } = {}) {
       return String(value);
   }
 }
+
+/** Whether two values of a field say the same; a part that is missing is one that is empty. */
+export function sameValue(one, other) {
+  if (!isObject(one) || !isObject(other)) return (one ?? null) === (other ?? null);
+  return [...new Set([...Object.keys(one), ...Object.keys(other)])].every((part) => sameValue(one[part], other[part]));
+}
+const isObject = (value) => typeof value === "object" && value !== null;

@@ -16,8 +16,9 @@ export class DraftForm {
   #focused = null; // path
   #view = null;
   #mine = false;
+  #frozen = false; // a deed is on its way
 
-  /** `on`: light(evidence), edit(path, value), verb(name), wanted() when somebody wants to type in a draft not taken. */
+  /** `on`: light(evidence), edit(path, value), alert(alert), wanted(path) when somebody wants to type in a draft not taken. */
   constructor({ head, container, actions, categories, on }) {
     Object.assign(this, { head, container, actions, categories, on });
     container.addEventListener("focusin", (event) => this.#focus(event.target.closest(".field")?.dataset.path ?? null));
@@ -36,14 +37,12 @@ export class DraftForm {
   get draftId() {
     return this.#view?.draft.draft_id ?? null;
   }
-  get editable() {
-    return this.#mine;
-  }
 
   clear(note) {
     this.#view = null;
     this.#rows.clear();
     this.#editing = this.#focused = null;
+    this.freeze(false);
     this.head.replaceChildren();
     this.container.replaceChildren(...(note ? [h("p", { class: "state" }, note)] : []));
     this.actions.replaceChildren();
@@ -83,8 +82,11 @@ export class DraftForm {
     this.#rows.get(this.#order()[0])?.focus();
   }
 
-  focusField(path) {
-    this.#rows.get(path)?.focus();
+  /** Nothing is typed nor chosen while `frozen`. */
+  freeze(frozen) {
+    if (frozen && this.#editing) this.#rest(this.#editing); // what the editor still holds goes with the deed
+    this.#frozen = frozen;
+    this.container.setAttribute("aria-busy", String(frozen));
   }
 
   get focusedEvidence() {
@@ -108,7 +110,7 @@ export class DraftForm {
   /** Takes the alternative with this number (from 1), or with 0 what the machine understood. True if there was one. */
   take(number) {
     const field = this.#fields.get(this.#focused);
-    if (!field || !this.#mine || this.#editing) return false;
+    if (!field || !this.#mine || this.#editing || this.#frozen) return false;
     if (number === 0) {
       if (!field.edited) return false;
       this.#change(this.#focused, ORIGINAL);
@@ -122,7 +124,7 @@ export class DraftForm {
   }
 
   edit(path = this.#focused ?? this.#order()[0]) {
-    if (!path || !this.#view) return;
+    if (!path || !this.#view || this.#frozen) return;
     if (!this.#mine) {
       this.on.wanted(path);
       return;

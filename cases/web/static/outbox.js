@@ -7,6 +7,7 @@ import { connection } from "./connection.js";
 export const ORIGINAL = "\u0000original";
 const PAUSE_MS = 400; // typing is sent when the fingers rest
 const PREFIX = "hotline.unsaved.";
+const KEPT_MS = 24 * 3600_000; // unsent words of a caller do not stay at this PC for ever
 const AFTERWARDS = { confirm: "confirmed", reject: "rejected", return: "waiting", take: "taken", undo: "taken" };
 
 export class Outbox extends EventTarget {
@@ -72,14 +73,29 @@ export class Outbox extends EventTarget {
   act(id, verb, extra = {}) {
     clearTimeout(this.#timers.get(id));
     return this.#inTurn(id, async () => {
-      if (verb === "confirm" || verb === "return") await this.#sendEdits(id);
+      // A rejection too can be undone: what was typed before it is kept with the draft.
+      if (verb === "confirm" || verb === "return" || verb === "reject") await this.#sendEdits(id);
       const [refused] = Object.values(this.refused(id));
       if (verb === "confirm" && refused) throw refused;
       const view = await this.#patiently(id, () => this.#post(id, verb, extra));
       if (view?.version !== undefined) this.seen(id, view.version);
-      if (verb === "reject") this.forget(id);
       return view;
     });
+  }
+
+  /** A sign of life: a draft that somebody is at does not go back to the queue. Resolves with its view. */
+  async stay(id) {
+    await this.flush(id);
+    return this.#inTurn(id, async () => {
+      const view = await this.#patiently(id, () => this.#post(id, "take", {}));
+      this.seen(id, view.version);
+      return view;
+    });
+  }
+
+  /** Drops what was kept too long, whoever's it was. */
+  dropOld() {
+    for (const key of keptKeys()) if (!(keptAt(key) > Date.now() - KEPT_MS)) localStorage.removeItem(key);
   }
 
   async #post(id, verb, extra) {
@@ -89,7 +105,7 @@ export class Outbox extends EventTarget {
       if (!(error instanceof Problem) || error.status !== 409 || error.code === "draft-taken") throw error;
       const view = await request("GET", `/api/drafts/${id}`);
       // The answer to an earlier try was lost on the way: it is done.
-      if (view.status === AFTERWARDS[verb] && verb !== "take") return view;
+      if (view.status === AFTERWARDS[verb] && verb !== "take" && isMyDoing(view, verb)) return view;
       if (view.version === this.version(id)) throw error;
       this.seen(id, view.version);
       if (view.status !== (verb === "take" ? "waiting" : "taken") && verb !== "undo") throw error;
@@ -174,6 +190,12 @@ export class Outbox extends EventTarget {
   }
 }
 
+/** Whether the last step of the draft was this operator's: the same step by somebody else is not hers to report. */
+function isMyDoing(view, verb) {
+  const me = session.user?.name;
+  return verb === "undo" ? view.taken_by === me : view.may_undo || view.history.at(-1)?.actor === me;
+}
+
 function split(edits) {
   const paths = Object.keys(edits);
   return {
@@ -187,15 +209,31 @@ const keyOf = (id) => `${PREFIX}${session.user?.name ?? ""}.${id}`;
 
 function readKept(id) {
   try {
-    return JSON.parse(localStorage.getItem(keyOf(id)));
+    return JSON.parse(localStorage.getItem(keyOf(id)))?.edits ?? null;
   } catch {
     return null;
   }
 }
 
+function keptKeys() {
+  try {
+    return Object.keys(localStorage).filter((key) => key.startsWith(PREFIX));
+  } catch {
+    return []; // storage is forbidden
+  }
+}
+
+function keptAt(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key)).at;
+  } catch {
+    return 0;
+  }
+}
+
 function keep(id, edits) {
   try {
-    if (edits) localStorage.setItem(keyOf(id), JSON.stringify(edits));
+    if (edits) localStorage.setItem(keyOf(id), JSON.stringify({ at: Date.now(), edits }));
     else localStorage.removeItem(keyOf(id));
   } catch {
     // Storage full or forbidden: the edits are still in memory and on their way.

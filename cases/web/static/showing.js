@@ -2,8 +2,10 @@
 // that moving in the queue waits for nobody.
 import { h, byId } from "./dom.js";
 import { t, shortTime } from "./words.js";
+import { fieldName, sameValue, valueText } from "./fields.js";
 import { request, session } from "./api.js";
 import { faultText } from "./faults.js";
+import { ORIGINAL } from "./outbox.js";
 
 const HURRY_MS = 150; // a key held down: rows that are only passed are not asked for
 const CACHED_DRAFTS = 40; // neighbours read ahead; the oldest is forgotten first
@@ -14,6 +16,7 @@ export class Showing {
   #cache = new Map(); // draft_id -> view
   #asking = null; // AbortController of the draft that is being read
   #chosenAtMs = 0;
+  #unsent = {}; // path -> value: typed in the draft that is shown and never kept, for it was closed meanwhile
   kind = "nothing"; // draft | live | case | nothing
   id = null;
   view = null; // the draft that is shown
@@ -30,6 +33,7 @@ export class Showing {
 
   become(kind, id) {
     const before = this.kind;
+    if (this.kind !== kind || this.id !== id) this.#unsent = {};
     [this.kind, this.id] = [kind, id];
     if (before !== kind) this.on.left(before);
     this.desk.dataset.shown = kind;
@@ -95,8 +99,7 @@ export class Showing {
     const same = this.view?.draft.draft_id === id;
     if (this.kind === "draft") this.remember(view);
     this.view = view;
-    // A caller's words do not linger at this PC.
-    if (view.status === "confirmed" || view.status === "rejected") this.outbox.forget(id);
+    if (view.status === "confirmed" || view.status === "rejected") this.#close(view);
     const unsaved = this.mine ? this.outbox.unsaved(id) : {};
     this.form.show(view, { mine: this.mine, unsaved, refused: this.outbox.refused(id) });
     if (Object.keys(unsaved).length) this.outbox.flush(id).catch((error) => this.on.failed(id, error));
@@ -104,6 +107,23 @@ export class Showing {
     if (view.recording) this.player.load(view.recording, view.draft.call_id);
     else this.player.none(t("player.not_here"));
     this.actions();
+  }
+
+  /** A caller's words do not linger at this PC; what the draft was closed without is shown this once. */
+  #close(view) {
+    const id = view.draft.draft_id;
+    for (const field of view.fields) {
+      const typed = this.outbox.unsaved(id)[field.path];
+      if (typed !== undefined && typed !== ORIGINAL && !sameValue(typed, field.value)) this.#unsent[field.path] = typed;
+    }
+    this.outbox.forget(id);
+  }
+
+  /** What this operator typed and the backend does not have, to read and to copy. */
+  #unsentNote(edits) {
+    const lines = Object.entries(edits).filter(([, value]) => value !== ORIGINAL)
+      .map(([path, value]) => h("li", {}, `${fieldName(path)}：${valueText(path, value, { whole: true }) || t("field.none")}`));
+    return lines.length ? h("div", { class: "state unsent" }, t("draft.unsent"), h("ul", {}, lines)) : "";
   }
 
   /** The backend has kept edits of the draft that is shown. */
@@ -145,6 +165,8 @@ export class Showing {
   actions() {
     const container = byId("actions");
     const focused = container.contains(document.activeElement);
+    // What is typed while a deed is on its way would come too late for it.
+    if (this.view) this.form.freeze(this.busy.has(this.view.draft.draft_id));
     container.replaceChildren(...this.#parts());
     if (focused) container.querySelector("button")?.focus();
   }
@@ -165,14 +187,16 @@ export class Showing {
       }
       case "taken": {
         const who = note(t("draft.taken", { who: view.taken_by_name, time: shortTime(view.taken_at) }), "state taken");
-        return view.may_take_over ? [who, this.#button(t("action.take_over"), "", () => verbs.take({ force: true }))] : [who];
+        const parts = [who, this.#unsentNote(this.outbox.unsaved(view.draft.draft_id))];
+        if (view.may_take_over) parts.push(this.#button(t("action.take_over"), "", () => verbs.take({ force: true })));
+        return parts;
       }
       case "confirmed":
-        return [note(t("draft.case", { number: view.case_number }))];
+        return [note(t("draft.case", { number: view.case_number })), this.#unsentNote(this.#unsent)];
       case "voided":
         return [note(t("cases.voided"))];
       default:
-        return [note(t("draft.rejected", { reason: view.reject_reason ?? "" }))];
+        return [note(t("draft.rejected", { reason: view.reject_reason ?? "" })), this.#unsentNote(this.#unsent)];
     }
   }
 
