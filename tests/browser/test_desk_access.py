@@ -1,4 +1,4 @@
-"""Everybody can use it: axe finds nothing serious, both languages, a phone, ten thousand drafts."""
+"""Everybody can use it: axe finds nothing serious, both languages, a phone, a queue of several pages."""
 
 from __future__ import annotations
 

@@ -194,9 +194,13 @@ def test_a_draft_that_went_back_by_itself_is_taken_again_by_typing(
     server.run(go_stale())
     expect(page.locator("#actions .primary")).to_contain_text("领取")
     assert server.status_of(draft) == "waiting"
-    page.keyboard.press("Enter")
-    take_again = page.locator("#actions .primary")
-    expect(take_again).to_contain_text("确认")
+    field(page, "subject").focus()
+    page.keyboard.press("e")  # typing takes it
+    expect(page.locator("#actions .primary")).to_contain_text("确认")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("退回后接着写")
+    wait_for(page, lambda: server.value(draft, "subject") == "退回后接着写")
+    assert server.view(draft).taken_by == "wang"
 
 
 HOSTILE = '<img src=x onerror="window.pwned=1"><script>window.pwned=1</script>{{7*7}}'

@@ -467,6 +467,28 @@ def test_a_live_call_runs_and_becomes_a_draft(server: Any, open_desk: Any, draft
     assert server.status_of(draft) == "taken"
 
 
+def test_a_live_call_that_ended_in_a_gap_leads_to_its_draft(
+    server: Any, open_desk: Any, drafts: SimpleNamespace
+) -> None:
+    page = open_desk()
+    call = str(uuid4())
+    server.live(_live(call, 0, LiveKind.STARTED), _live(call, 1, LiveKind.PARTIAL, "停水了"))
+    expect(page.locator(f'[data-call="{call}"]')).to_contain_text("停水了")
+    page.keyboard.press("g")
+    page.keyboard.press("l")
+    expect(page.locator("#said .partial")).to_have_text("停水了")
+    page.context.set_offline(True)
+    expect(page.locator("#connection")).to_contain_text("连接中断")
+    server.stop()
+    server.start()  # it knows nothing of the call any more
+    draft = server.deliver(drafts.simple("我们 小区 停水 了", "供水", 0, call_id=call))
+    page.context.set_offline(False)
+    expect(page.locator("#actions")).to_contain_text("按 Enter 领取", timeout=20_000)
+    page.keyboard.press("Enter")
+    expect(page.locator("#draft-head h2")).to_have_text("办理中")
+    assert server.status_of(draft) == "taken"
+
+
 def test_a_desk_that_opens_in_the_middle_of_a_call_sees_it(server: Any, open_desk: Any) -> None:
     call = str(uuid4())
     server.live(_live(call, 0, LiveKind.STARTED), _live(call, 1, LiveKind.PARTIAL, "楼上漏水"))
