@@ -45,8 +45,10 @@ export class CasesView {
     this.#cases.clear();
     this.list.replaceChildren();
     this.#append(page);
-    this.state.hidden = this.#cases.size > 0;
-    this.state.textContent = t(this.query ? "cases.nothing_found" : "cases.empty");
+    const since = page.searched_since; // words are looked for in the latest cases only; the list says so
+    this.state.hidden = this.#cases.size > 0 && !since;
+    const none = this.#cases.size > 0 ? "" : t(this.query ? "cases.nothing_found" : "cases.empty");
+    this.state.textContent = [none, since ? t("cases.searched_since", { time: shortTime(since) }) : ""].filter(Boolean).join(" ");
   }
 
   async #more() {

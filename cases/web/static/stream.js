@@ -22,6 +22,12 @@ export function openStream(on) {
     });
     source.addEventListener("resync", () => on.caughtUp());
     source.addEventListener("session-over", () => renewed());
+    source.addEventListener("too-many", () => {
+      // More tabs than one session may have: this one waits until somebody looks at it.
+      source.close();
+      connection.mark("stream", true);
+      addEventListener("focus", renewed, { once: true });
+    });
     for (const name of EVENTS) source.addEventListener(name, (event) => on[name](JSON.parse(event.data)));
     source.onerror = () => {
       source.close();
