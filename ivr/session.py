@@ -46,7 +46,6 @@ from ivr.live_fields import fields_shown
 from ivr.menu import Menu
 from ivr.prompts import PromptSounds, Speaker
 from ivr.recorder import HeardRecorder
-from speech.errors import SpeechError
 from speech.recognizer import Recognizer
 
 log = structlog.get_logger(__name__)
@@ -355,8 +354,9 @@ class CallSession:
             async with asyncio.timeout(RENDER_SECONDS):
                 loop = asyncio.get_running_loop()
                 return await loop.run_in_executor(self._parts.voice_threads, self._parts.voice.speak, piece.text)
-        except (SpeechError, TimeoutError) as error:
-            log.error("prompt_not_rendered", call_id=self.facts.call_id, error=str(error) or "too slow")
+        except Exception as error:  # whatever a voice does: the call is worth more than the piece
+            reason = "too slow" if isinstance(error, TimeoutError) else repr(error)
+            log.error("prompt_not_rendered", call_id=self.facts.call_id, error=reason)
             return b""
 
     def _watched(self, text: str, phrases: tuple[str, ...]) -> bool:
