@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 import uuid
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hotline.calling import CallOrder, run_call
-from hotline.phone import CallScript, PhoneCall, PhoneError, Speak
+from hotline.phone import CallScript, PhoneCall, PhoneError, PhoneEvent, Speak
 from ivr.events import CallStarted, Fact, PromptSaid, TranscriptPartial, TurnEnded
 from system.conftest import System, story
 
@@ -36,23 +36,27 @@ MOMENTS = [pytest.param(during_narration, id="mid-sentence"), pytest.param(after
 
 async def call_until(
     system: System, number: str, moment: Callable[[list[Fact]], bool], strike: Callable[[], Any]
-) -> tuple[str, list[Fact]]:
-    """Place a call, strike once when the moment has come, let the call end as it will."""
+) -> tuple[str, list[PhoneEvent]]:
+    """Place a call, strike once when the moment has come, let the call end as it will.
+
+    Returns the call's id, and what the caller's phone noticed after the strike.
+    """
     facts: list[Fact] = []
-    struck = False
+    struck_at: float | None = None
 
     def watch(fact: Fact) -> None:
-        nonlocal struck
+        nonlocal struck_at
         facts.append(fact)
-        if not struck and moment(facts):
-            struck = True
+        if struck_at is None and moment(facts):
+            struck_at = time.time()
             strike()
 
     order = CallOrder([Speak(system.sound(STORY), barge_in_after_seconds=1.0)], number=number, wait_seconds=1)
+    noticed: list[PhoneEvent] = []
     with contextlib.suppress(PhoneError):
-        await asyncio.wait_for(run_call(system.settings, order, watch), 120)
-    assert struck, story(facts)
-    return facts[0].call_id, facts
+        noticed = list((await asyncio.wait_for(run_call(system.settings, order, watch), 120)).report.events)
+    assert struck_at is not None, story(facts)
+    return facts[0].call_id, [event for event in noticed if event.at > struck_at]
 
 
 def assert_kept(view: dict[str, Any]) -> None:
@@ -63,10 +67,13 @@ def assert_kept(view: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("moment", MOMENTS)
 async def test_ivr_killed_leaves_one_draft_and_the_caller_is_taken_over(
-    system: System, moment: Callable[[list[Fact]], bool], tmp_path: Path
+    system: System, moment: Callable[[list[Fact]], bool]
 ) -> None:
     old = system.pid("ivr")
-    call_id, _ = await call_until(system, "13910007001", moment, lambda: system.kill("ivr"))
+    call_id, noticed = await call_until(system, "13910007001", moment, lambda: system.kill("ivr"))
+    spoken_to = [event for event in noticed if event.kind == "heard_speech"]
+    assert spoken_to, f"the apology is heard: {noticed}"
+    assert [event.kind for event in noticed].index("heard_speech") < [e.kind for e in noticed].index("hung_up")
     await asyncio.to_thread(system.until_back, "ivr", old)
     assert_kept(await system.draft_at_backend(call_id))
 
