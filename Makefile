@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ASTERISK_STAMP := $(VENV)/.asterisk
 
-.PHONY: help setup demo serve test test-fast lint bench clean
+.PHONY: help setup demo serve test test-fast lint clean
 .DELETE_ON_ERROR:
 
 help:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class CasesSettings(BaseModel):
@@ -30,3 +31,12 @@ class CasesSettings(BaseModel):
     timezone: str = Field(default="Asia/Shanghai")
     behind_tls: bool = Field(default=False, description="True behind an HTTPS proxy: cookies become Secure")
     max_recording_bytes: int = Field(default=256 * 2**20, gt=0)
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no such time zone; a name like Asia/Shanghai") from None
+        return value

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -48,6 +49,9 @@ def fail(message: str, status: int = 1) -> NoReturn:
 
 
 def settings_or_exit(config: Path | None = None) -> Settings:
+    if config is not None:
+        # The verbs that `serve` starts read the same file.
+        os.environ["HOTLINE_CONFIG"] = str(config.absolute())
     try:
         return load_settings(config)
     except SettingsError as error:

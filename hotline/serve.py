@@ -57,7 +57,7 @@ class ServiceFailed(Exception):
 @contextlib.contextmanager
 def only_one(state_dir: Path) -> Iterator[None]:
     """Hold the state folder's lock; raises AlreadyRunning when somebody else does. The kernel frees it if we die."""
-    state_dir.mkdir(parents=True, exist_ok=True)
+    state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)  # callers' words and numbers
     with (state_dir / "serve.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class IvrSettings(BaseModel):
@@ -32,3 +33,12 @@ class IvrSettings(BaseModel):
     )
     node: int = Field(default=1, ge=1, le=9, description="first digit of this node's reference numbers")
     timezone: str = Field(default="Asia/Shanghai")
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("no such time zone; a name like Asia/Shanghai") from None
+        return value

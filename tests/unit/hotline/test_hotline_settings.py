@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hotline.cli import settings_or_exit
 from hotline.settings import SettingsError, example_toml, load_settings
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -18,11 +19,13 @@ def test_the_example_shows_every_setting_as_it_is() -> None:
 
 def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
     file = tmp_path / "hotline.toml"
-    file.write_text('[ivr]\nagi_port = "many"\nmax_call = 3\n[cases]\nport = 99999\n[asterisk]\nsip_host = "pbx.example"\n')
+    file.write_text(
+        '[ivr]\nagi_port = "many"\nmax_call = 3\n[cases]\nport = 99999\ntimezone = "Asia/Bejing"\n[asterisk]\nsip_host = "pbx.example"\n'
+    )
     with pytest.raises(SettingsError) as caught:
         load_settings(file)
     told = "\n".join(caught.value.problems)
-    for name in ("ivr.agi_port", "ivr.max_call", "cases.port", "asterisk.sip_host"):
+    for name in ("ivr.agi_port", "ivr.max_call", "cases.port", "cases.timezone", "asterisk.sip_host"):
         assert name in told
 
 
@@ -44,3 +47,13 @@ def test_the_environment_is_stronger_than_the_file(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("HOTLINE_CASES__PORT", "9002")
     assert load_settings(file).cases.port == 9002
     assert load_settings(file).cases_url == "http://127.0.0.1:9002"
+
+
+def test_the_file_named_to_a_verb_reaches_the_verbs_that_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTLINE_CONFIG", "")
+    file = tmp_path / "hotline.toml"
+    file.write_text("[cases]\nport = 9003\n")
+    assert settings_or_exit(file).cases.port == 9003
+    assert load_settings().cases.port == 9003, "as a child with the same environment reads it"
