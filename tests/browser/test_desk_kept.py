@@ -8,24 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 from playwright.sync_api import Page, expect
 
+from browser.desk_steps import field, row, take, wait_for
 from cases.tables import sessions
 
 UNSAVED = "Object.keys(localStorage).filter((key) => key.includes('unsaved')).length"
-
-
-def row(page: Page, draft: Any) -> Any:
-    return page.locator(f'[data-id="{draft.draft_id}"]')
-
-
-def field(page: Page, path: str) -> Any:
-    return page.locator(f'.field[data-path="{path}"]')
-
-
-def take(page: Page, draft: Any) -> None:
-    row(page, draft).click()
-    expect(page.locator("#actions .primary")).to_contain_text("领取")
-    page.keyboard.press("Enter")
-    expect(page.locator("#actions .primary")).to_contain_text("确认")
 
 
 def type_in(page: Page, path: str, text: str) -> None:
@@ -33,14 +19,6 @@ def type_in(page: Page, path: str, text: str) -> None:
     page.keyboard.press("e")
     page.keyboard.press("Control+a")
     page.keyboard.type(text)
-
-
-def wait_for(page: Page, check: Any) -> None:
-    for _ in range(200):
-        if check():
-            return
-        page.wait_for_timeout(50)
-    assert check()
 
 
 def hold_edits(page: Page) -> None:

@@ -8,34 +8,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import sqlalchemy as sa
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from browser.desk_steps import field, row, take, wait_for
 from cases.lifecycle import Actor, Role
 from cases.schema import AlertKind, Asks, Caller, Evidence, Turn, Understood
 from cases.tables import sessions
-
-
-def row(page: Page, draft: Any) -> Any:
-    return page.locator(f'[data-id="{draft.draft_id}"]')
-
-
-def field(page: Page, path: str) -> Any:
-    return page.locator(f'.field[data-path="{path}"]')
-
-
-def take(page: Page, draft: Any) -> None:
-    row(page, draft).click()
-    expect(page.locator("#actions .primary")).to_contain_text("领取")
-    page.keyboard.press("Enter")
-    expect(page.locator("#actions .primary")).to_contain_text("确认")
-
-
-def wait_for(page: Page, check: Any) -> None:
-    for _ in range(200):
-        if check():
-            return
-        page.wait_for_timeout(50)
-    assert check()
 
 
 def end_sessions(server: Any) -> None:

@@ -11,31 +11,8 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
+from browser.desk_steps import field, row, take, wait_for
 from cases.schema import LiveKind, LiveUpdate
-
-
-def row(page: Page, draft: Any) -> Any:
-    return page.locator(f'[data-id="{draft.draft_id}"]')
-
-
-def field(page: Page, path: str) -> Any:
-    return page.locator(f'.field[data-path="{path}"]')
-
-
-def take(page: Page, draft: Any) -> None:
-    row(page, draft).click()
-    expect(page.locator("#actions .primary")).to_contain_text("领取")
-    page.keyboard.press("Enter")
-    expect(page.locator("#actions .primary")).to_contain_text("确认")
-
-
-def wait_for(page: Page, check: Any) -> None:
-    """Until `check()` is true: what the backend has is not on the page."""
-    for _ in range(100):
-        if check():
-            return
-        page.wait_for_timeout(50)
-    assert check()
 
 
 def until(page: Page, expression: str) -> None:
