@@ -7,8 +7,17 @@ the owner calls `tick` a few times a second.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+
+from speech.caller_pace import CallerPace
+from speech.end_words import EndWords, Wording
+
+# A single frame that the detector takes for speech in a pause is a breath or the line's noise.
+RESUME_FRAMES = 3
+RESUME_WINDOW_SECONDS = 0.12
+# Frames stood still (a key was pressed): what lies between them is no pause of the caller's.
+HOLE_SECONDS = 0.1
 
 
 class EndReason(StrEnum):
@@ -26,11 +35,71 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True)
 class SpeechEnded:
-    """The turn is over. `spoke_until_seconds`: the end of the last frame of speech, None if there was none."""
+    """The turn is over. `spoke_until_seconds`: the end of the last frame of speech, None if there was none.
+
+    `silence_seconds`: the silence the caller was given, None when that is not what ended the turn.
+    """
 
     at_seconds: float
     reason: EndReason
     spoke_until_seconds: float | None
+    silence_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PerhapsEnded:
+    """Long enough silence, but this caller may well go on: ask whether there is more, and go on listening.
+
+    Nothing ends the turn now until `asked_for_more` says that the question was heard, or the caller speaks on.
+    """
+
+    at_seconds: float
+    spoke_until_seconds: float
+    silence_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechResumed:
+    """The caller spoke on after `PerhapsEnded`, long enough to stop the question."""
+
+    at_seconds: float
+
+
+EndpointEvent = SpeechStarted | SpeechEnded | PerhapsEnded | SpeechResumed
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How the silence of a turn adapts, and when the caller is asked instead of cut off.
+
+    The step's base silence becomes this caller's own (`pace`), times a factor for what the words so far sound like,
+    within `shortest_seconds` (the base itself, if that is shorter) and `longest_seconds`. The caller is asked for more
+    at most `questions` times a turn: when the words want a continuation, or when the caller is slower than
+    `ask_from_slowness`; the turn then ends `more_silence_seconds` after the question.
+    """
+
+    pace: CallerPace = field(default_factory=CallerPace)
+    words: EndWords = field(default_factory=EndWords)
+    shortest_seconds: float = 0.4
+    longest_seconds: float = 3.5
+    finished_factor: float = 0.6
+    unfinished_factor: float = 1.5
+    questions: int = 0
+    ask_from_slowness: float = 1.3
+    more_silence_seconds: float = 2.0
+
+    def silence_seconds(self, base_seconds: float, wording: Wording) -> float:
+        seconds = self.pace.silence_seconds(base_seconds)
+        if wording is Wording.FINISHED:
+            seconds *= self.finished_factor
+        elif wording is Wording.UNFINISHED:
+            seconds *= self.unfinished_factor
+        return min(self.longest_seconds, max(min(self.shortest_seconds, base_seconds), seconds))
+
+    def doubts(self, wording: Wording) -> bool:
+        if wording is Wording.FINISHED:
+            return False
+        return wording is Wording.UNFINISHED or self.pace.slowness >= self.ask_from_slowness
 
 
 class Endpointer:
@@ -38,7 +107,9 @@ class Endpointer:
 
     - Speech starts when `start_speech_ms` of speech lie within a window of 1.5 times as long: a click or a cough
       does not stop a prompt, a breath within a word does not start the count anew.
-    - The turn ends `end_silence_seconds` after the last speech, counted only once speech has started.
+    - The turn ends `end_silence_seconds` after the last speech, counted only once speech has started. With `patience`
+      that is the base which adapts to the caller and to the words told by `heard`, and the end may be put off by
+      PerhapsEnded.
     - Without speech it ends `no_input_seconds` after `prompt_finished` (the prompt played out, or was stopped).
       While a prompt plays nobody is late.
     - It ends in any case `max_seconds` after speech began, or after the prompt finished when nobody spoke.
@@ -53,6 +124,7 @@ class Endpointer:
         max_seconds: float,
         no_input_seconds: float,
         frame_ms: int = 20,
+        patience: Patience | None = None,
     ) -> None:
         if min(start_speech_ms, end_silence_seconds, max_seconds, no_input_seconds, frame_ms) <= 0:
             raise ValueError("every limit of a turn is larger than nothing")
@@ -68,6 +140,16 @@ class Endpointer:
         self._started: float | None = None
         self._spoke_until: float | None = None
         self._ended = False
+        # what patience goes by
+        self._patience = patience
+        self._text = ""
+        self._wording = Wording.OPEN
+        self._speech_frames = 0
+        self._last_frame = float("-inf")
+        self._hole = False  # frames stood still in this silence
+        self._questions_left = patience.questions if patience is not None else 0
+        self._asking = False  # PerhapsEnded was told, the question is not over
+        self._asked_until: float | None = None  # the question was heard; None once the caller spoke on
 
     @property
     def started(self) -> bool:
@@ -77,17 +159,36 @@ class Endpointer:
     def ended(self) -> bool:
         return self._ended
 
+    @property
+    def asked(self) -> bool:
+        """The caller was asked for more and has not spoken since."""
+        return self._asking or self._asked_until is not None
+
     def prompt_finished(self, at_seconds: float) -> None:
         """The prompt has played out or was stopped; the caller's time begins. Only the first call counts."""
         self._now = max(self._now, at_seconds)
         if self._prompt_finished is None:
             self._prompt_finished = self._now
 
-    def frame(self, at_seconds: float, is_speech: bool) -> SpeechStarted | SpeechEnded | None:
+    def heard(self, text: str) -> None:
+        """The words so far: of the turn, or since the caller was asked for more. Without patience of no effect."""
+        if self._patience is not None and text != self._text:
+            self._text = text
+            self._wording = self._patience.words.wording(text)
+
+    def asked_for_more(self, at_seconds: float) -> None:
+        """The question that PerhapsEnded called for was heard to its end (or could not be asked)."""
+        self._now = max(self._now, at_seconds)
+        if self._asking:
+            self._asking, self._asked_until = False, self._now
+
+    def frame(self, at_seconds: float, is_speech: bool) -> EndpointEvent | None:
         """A frame that begins at `at_seconds`."""
         if self._ended:
             return None
         self._now = max(self._now, at_seconds)
+        self._hole = self._hole or self._now - self._last_frame > HOLE_SECONDS
+        self._last_frame = self._now
         if is_speech:
             self._recent.append(self._now)
             if self._started is not None:
@@ -95,35 +196,89 @@ class Endpointer:
                 over = self._over(self._now)
                 if over is not None:
                     return over
-                self._spoke_until = self._now + self._frame_seconds
-            elif (
-                len(self._recent) == self._needed
-                and self._now + self._frame_seconds - self._recent[0] <= self._window_seconds + 1e-9
-            ):
+                resumed = self._speaks_on()
+                if resumed is not None:
+                    return resumed
+            elif self._within(self._needed, self._window_seconds):
                 self._started = self._recent[0]
                 self._spoke_until = self._now + self._frame_seconds
+                self._speech_frames, self._hole = self._needed, False
                 return SpeechStarted(self._started)
         return self._over(self._now + self._frame_seconds)
 
-    def tick(self, at_seconds: float) -> SpeechEnded | None:
+    def tick(self, at_seconds: float) -> SpeechEnded | PerhapsEnded | None:
         """Nothing came, time passed."""
         if self._ended:
             return None
         self._now = max(self._now, at_seconds)
         return self._over(self._now)
 
-    def _over(self, now: float) -> SpeechEnded | None:
+    def _within(self, frames: int, seconds: float) -> bool:
+        """Do the latest so many frames of speech lie within so long?"""
+        return len(self._recent) >= frames and self._now + self._frame_seconds - self._recent[-frames] <= seconds + 1e-9
+
+    def _speaks_on(self) -> SpeechResumed | None:
+        """A frame of speech after the speech has started."""
+        assert self._spoke_until is not None
+        end = self._now + self._frame_seconds
+        self._speech_frames += 1
+        if self._patience is None or self._now - self._spoke_until <= self._frame_seconds + 1e-9:
+            self._spoke_until = end
+        elif self._within(min(RESUME_FRAMES, self._needed), RESUME_WINDOW_SECONDS):
+            if not self._hole:
+                self._patience.pace.paused(self._recent[-min(RESUME_FRAMES, self._needed)] - self._spoke_until)
+            self._spoke_until, self._hole = end, False
+        else:
+            return None
+        if self.asked and self._within(self._needed, self._window_seconds):
+            self._asking, self._asked_until = False, None
+            return SpeechResumed(self._recent[0])
+        return None
+
+    def _silence_seconds(self) -> float:
+        if self._patience is None:
+            return self._end_silence_seconds
+        if self._asked_until is not None:
+            # Who answers "anything else?" with a full stop need not wait as long as who says nothing.
+            if self._patience.words.says_no_more(self._text):
+                return min(self._end_silence_seconds, self._patience.more_silence_seconds)
+            return self._patience.more_silence_seconds
+        return self._patience.silence_seconds(self._end_silence_seconds, self._wording)
+
+    def _over(self, now: float) -> SpeechEnded | PerhapsEnded | None:
         begun = self._started if self._started is not None else self._prompt_finished
-        reason = None
-        if self._spoke_until is not None and now - self._spoke_until >= self._end_silence_seconds - 1e-9:
-            reason = EndReason.SILENCE
-        elif self._started is None and begun is not None and now - begun >= self._no_input_seconds - 1e-9:
-            if self._recent and now - self._recent[-1] < self._window_seconds and now - begun < self._max_seconds:
-                return None  # somebody may just be beginning to speak
-            reason = EndReason.NO_INPUT
-        elif begun is not None and now - begun >= self._max_seconds - 1e-9:
-            reason = EndReason.MAXIMUM
+        reason, given = None, None
+        if self._spoke_until is not None and not self._asking:
+            silent_since = max(self._spoke_until, self._asked_until or self._spoke_until)
+            if now - silent_since >= (silence := self._silence_seconds()) - 1e-9:
+                reason, given = EndReason.SILENCE, silence
+        if reason is None and begun is not None:
+            if self._started is None and now - begun >= self._no_input_seconds - 1e-9:
+                if self._recent and now - self._recent[-1] < self._window_seconds and now - begun < self._max_seconds:
+                    return None  # somebody may just be beginning to speak
+                reason = EndReason.NO_INPUT
+            elif now - begun >= self._max_seconds - 1e-9:
+                reason = EndReason.MAXIMUM
         if reason is None:
             return None
+        if given is not None and self._asks_for_more(begun, now):
+            self._questions_left -= 1
+            self._asking = True
+            self._part_over()
+            assert self._spoke_until is not None
+            return PerhapsEnded(now, self._spoke_until, given)
         self._ended = True
-        return SpeechEnded(now, reason, self._spoke_until)
+        self._part_over()
+        return SpeechEnded(now, reason, self._spoke_until, given)
+
+    def _part_over(self) -> None:
+        """The words so far are told off: those of a reply to the question stand for themselves."""
+        if self._patience is not None:
+            self._patience.pace.spoke(len(self._text), self._speech_frames * self._frame_seconds)
+        self._text, self._wording, self._speech_frames = "", Wording.OPEN, 0
+
+    def _asks_for_more(self, begun: float | None, now: float) -> bool:
+        if self._patience is None or self._questions_left <= 0 or self._asked_until is not None:
+            return False
+        in_time = begun is None or now - begun < self._max_seconds - 1e-9
+        return in_time and self._patience.doubts(self._wording)

@@ -32,7 +32,7 @@ def test_speech_starts_after_200_ms_and_ends_after_the_silence() -> None:
     events = play(endpointer(), "P" + "." * 50 + "#" * 50 + "." * 100)
     assert events == [
         (1.2, SpeechStarted(at_seconds=pytest.approx(1.0))),
-        (3.0, SpeechEnded(pytest.approx(3.0), EndReason.SILENCE, pytest.approx(2.0))),
+        (3.0, SpeechEnded(pytest.approx(3.0), EndReason.SILENCE, pytest.approx(2.0), 1.0)),
     ]
 
 
