@@ -32,11 +32,12 @@ class Ask:
     """One listening turn: say the pieces while listening, then go on listening by these limits.
 
     phrases: restrict the recogniser to these answers (grammar); empty: the full model.
+    answers: phrases that answer the question by themselves: who says one is not waited for as long.
     watch: phrases that end the turn as soon as a partial transcript holds one twice running.
     keys: digits acted on at once (end the turn when pressed first); terminator: ends a digit string.
     max_digits: digits collected before the turn ends by itself (0: only `keys` count).
     no_input_seconds: from the prompt's end (or stop) to giving up when nothing was said or pressed.
-    end_silence_seconds: trailing silence that ends the turn. max_seconds: the longest speech.
+    end_silence_seconds: trailing silence that ends the turn, of a caller not yet known. max_seconds: the longest speech.
     """
 
     step: str
@@ -51,6 +52,7 @@ class Ask:
     end_silence_seconds: float = 1.5
     max_seconds: float = 60.0
     barge_in: bool = True
+    answers: tuple[str, ...] = ()
 
     @property
     def prompt_text(self) -> str:

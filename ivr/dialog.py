@@ -211,6 +211,8 @@ def _ask(
     # When digits are collected, only a key that no number begins with may end the turn at once.
     at_once = {key for key in answer_keys if not key.isdigit()} if at.max_digits else answer_keys
     phrases = tuple(phrase for answer in at.answers for phrase in answer.phrases)
+    # 换一个 may be followed by the number itself.
+    whole = tuple(p for answer in at.answers if not (at.max_digits and answer.next) for p in answer.phrases)
     return Ask(
         step=at.name,
         asks=at.asks,
@@ -224,6 +226,7 @@ def _ask(
         end_silence_seconds=at.end_silence_seconds,
         max_seconds=at.max_seconds,
         barge_in=at.barge_in,
+        answers=whole,
     )
 
 

@@ -97,8 +97,35 @@ class TranscriptFinal(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class MoreAsked(Fact):
+    """The caller fell silent but may not have finished, and is asked `text` while listening goes on.
+
+    `silence_seconds`: the silence after which.
+    """
+
+    turn: int
+    text: str
+    silence_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NothingMoreSaid(Fact):
+    """The answer to MoreAsked when it was only that there is nothing to add: the turn's text does not hold it.
+
+    `from_seconds`: where in the recording it begins.
+    """
+
+    turn: int
+    text: str
+    from_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded(Fact):
-    """A turn is over; what it heard in all (all utterances) and pressed, and the menu's answer it was taken for."""
+    """A turn is over; what it heard in all (all utterances) and pressed, and the menu's answer it was taken for.
+
+    `silence_seconds`: the silence that the caller was given at the end; None when something else ended the turn.
+    """
 
     turn: int
     step: str
@@ -112,6 +139,7 @@ class TurnEnded(Fact):
     heard_to_seconds: float | None
     answer: str = ""
     late: bool = False  # the recogniser did not hear all of it: words are missing
+    silence_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,14 @@
 
 Sound goes through the speech detector to the recogniser as it comes, also while the prompt plays. 200 ms of speech
 stop the prompt (barge-in), a digit stops it at once. `KeyPad` and `speech.endpoint.Endpointer` decide, both pure;
-this module carries the frames between the line and them.
+this module carries the frames between the line and them. What one turn shows of the caller's pauses holds in the next.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import structlog
@@ -18,9 +18,21 @@ from cases.schema import Asks, Word
 from ivr.actions import Ask
 from ivr.audiosocket import AudioConnection, AudioFrame, DtmfFrame, HangUp, Playback
 from ivr.events import TurnEnd
+from ivr.menu_states import Endpointing
 from ivr.metrics import BARGE_IN_SECONDS, FINAL_SECONDS
 from speech.audio import FRAME_BYTES
-from speech.endpoint import Endpointer, EndReason, SpeechEnded, SpeechStarted
+from speech.caller_pace import CallerPace
+from speech.end_words import EndWords
+from speech.endpoint import (
+    Endpointer,
+    EndpointEvent,
+    EndReason,
+    Patience,
+    PerhapsEnded,
+    SpeechEnded,
+    SpeechResumed,
+    SpeechStarted,
+)
 from speech.errors import SpeechError
 from speech.recognizer import Partial, Recognizer, RecognizerStream, SpokenWord, Transcript
 from speech.transcribe import SpeechOnly
@@ -53,6 +65,7 @@ class Heard:
     heard_from_seconds: float
     heard_to_seconds: float
     late: bool  # words are missing: the recogniser failed or could not keep up
+    silence_seconds: float | None = None  # that the caller was given at the end
 
 
 class Notes(Protocol):
@@ -65,6 +78,10 @@ class Notes(Protocol):
     async def partial(self, text: str, words: tuple[Word, ...]) -> None: ...
 
     async def final(self, text: str, words: tuple[Word, ...]) -> None: ...
+
+    async def more_asked(self, silence_seconds: float) -> None: ...
+
+    async def nothing_more_said(self, text: str, from_seconds: float) -> None: ...
 
 
 @dataclass(slots=True)
@@ -129,6 +146,11 @@ class _Turn:
     failed: bool = False
     late: bool = False
     note_failed: bool = False
+    silence_seconds: float | None = None
+    more: Playback | None = None  # the question whether there is more, while it sounds
+    more_asked: int = 0
+    more_at_seconds: float | None = None  # when it was last asked
+    chars_before_more: int = 0
 
 
 class Listener:
@@ -141,11 +163,17 @@ class Listener:
         *,
         offset_seconds: float,
         watcher: Callable[[str, tuple[str, ...]], bool],
+        endpointing: Endpointing | None = None,
+        more_prompt: bytes = b"",
     ) -> None:
+        """`more_prompt`: the sound that asks a narrating caller for more, empty: nobody is asked."""
         self._line = line
         self._recognizer = recognizer
         self._offset_seconds = offset_seconds
         self._watcher = watcher
+        self._endpointing = endpointing or Endpointing(adaptive=False)
+        self._more_prompt = more_prompt
+        self._pace = CallerPace()
         self._detector = _RememberingDetector()
         self._speech_only = SpeechOnly(self._detector)
 
@@ -175,7 +203,7 @@ class Listener:
         finally:
             worker.cancel()
             await asyncio.gather(worker, return_exceptions=True)
-            if not turn.playback.over:
+            if not turn.playback.over or (turn.more is not None and not turn.more.over):
                 self._line.stop()
         if turn.stream is not None:
             await self._finish_stream(turn, notes)
@@ -189,6 +217,7 @@ class Listener:
             self._recorded(started),
             self._recorded(self._line.now_seconds),
             turn.late or turn.failed or self._line.late,
+            turn.silence_seconds,
         )
 
     async def _until_over(self, turn: _Turn, partials: _Latest, notes: Notes) -> TurnEnd:
@@ -203,12 +232,13 @@ class Listener:
                 case AudioFrame():
                     over = await self._take(turn, event, partials, notes)
             if over is None:
-                over = await self._pass_time(turn, notes)
+                over = await self._pass_time(turn, partials, notes)
             if over is not None:
                 return over
 
     async def _press(self, turn: _Turn, digit: str, at_seconds: float, notes: Notes) -> TurnEnd | None:
         await self._stop_prompt(turn, "key", at_seconds, notes)
+        self._more_over(turn)
         await notes.key_pressed(digit)
         return turn.keypad.press(digit, at_seconds)
 
@@ -217,29 +247,64 @@ class Listener:
         pcm = frame.pcm.ljust(FRAME_BYTES, b"\0")
         for wanted, at_seconds in self._speech_only.take(pcm, frame.at_seconds):
             if turn.stream is None:
+                partials.newest = Partial("")
                 turn.stream = self._recognizer.open(phrases=turn.ask.phrases, on_partial=partials.put)
             turn.stream.feed(wanted, at_seconds)
         if not turn.ask.barge_in and not turn.prompt_over:
             return None
-        match turn.endpointer.frame(frame.at_seconds, self._detector.last):
+        turn.endpointer.heard((turn.text + partials.newest.text)[turn.chars_before_more :])
+        event = turn.endpointer.frame(frame.at_seconds, self._detector.last)
+        return await self._decided(turn, event, partials, notes)
+
+    async def _decided(
+        self, turn: _Turn, event: EndpointEvent | None, partials: _Latest, notes: Notes
+    ) -> TurnEnd | None:
+        match event:
             case SpeechStarted(at_seconds=at):
                 await self._stop_prompt(turn, "speech", at, notes)
+            case SpeechResumed():
+                self._more_over(turn)
+            case PerhapsEnded(at_seconds=at, spoke_until_seconds=spoke_until, silence_seconds=silence):
+                if turn.text or partials.newest.text:
+                    await self._ask_for_more(turn, at, silence, partials, notes)
+                    return None
+                return await self._speech_over(turn, SpeechEnded(at, EndReason.SILENCE, spoke_until, silence), notes)
             case SpeechEnded() as ended:
                 return await self._speech_over(turn, ended, notes)
         return None
 
-    async def _pass_time(self, turn: _Turn, notes: Notes) -> TurnEnd | None:
+    async def _ask_for_more(
+        self, turn: _Turn, at_seconds: float, silence_seconds: float, partials: _Latest, notes: Notes
+    ) -> None:
+        """还有吗？ to a caller who may not have finished; listening goes on, the turn's words stay one utterance."""
+        await notes.more_asked(round(silence_seconds, 3))
+        turn.more_asked += 1
+        turn.more_at_seconds = at_seconds
+        turn.chars_before_more = len(turn.text + partials.newest.text)
+        turn.more = self._line.play(self._more_prompt)
+
+    def _more_over(self, turn: _Turn) -> None:
+        """The question was heard, or the caller stopped it."""
+        if turn.more is None:
+            return
+        if not turn.more.over:
+            self._line.stop()
+        turn.more = None
+        turn.endpointer.asked_for_more(self._line.now_seconds)
+
+    async def _pass_time(self, turn: _Turn, partials: _Latest, notes: Notes) -> TurnEnd | None:
         now = self._line.now_seconds
         if turn.watched >= 2:
             return TurnEnd.KEYWORD
         if not turn.prompt_over and turn.playback.over:
             turn.prompt_over = True
             turn.endpointer.prompt_finished(now)
+        if turn.more is not None and turn.more.over:
+            self._more_over(turn)
         if turn.keypad.collecting:
             return turn.keypad.tick(now)
         # The clock runs ahead of the frames by what the network delays them; a late frame must not be a silence.
-        ended = turn.endpointer.tick(now - TICK_SECONDS)
-        return None if ended is None else await self._speech_over(turn, ended, notes)
+        return await self._decided(turn, turn.endpointer.tick(now - TICK_SECONDS), partials, notes)
 
     async def _speech_over(self, turn: _Turn, ended: SpeechEnded, notes: Notes) -> TurnEnd | None:
         """The endpointer says that the turn is over. When there was sound and no word, listen on a while."""
@@ -251,12 +316,13 @@ class Listener:
                 turn.stream = None
             return TurnEnd.NO_INPUT
         await self._finish_stream(turn, notes)
+        turn.silence_seconds = ended.silence_seconds
         if turn.text or turn.failed or ended.reason is EndReason.MAXIMUM:
             return _ENDED_BY[ended.reason]
         turn.wordless += 1
         if turn.wordless > WORDLESS_MAX:
             return TurnEnd.NO_INPUT
-        turn.endpointer = self._new_endpointer(turn.ask)
+        turn.endpointer = self._new_endpointer(turn.ask, turn.more_asked)
         turn.endpointer.prompt_finished(self._line.now_seconds)
         return None
 
@@ -278,6 +344,7 @@ class Listener:
         if heard.late and not turn.failed:
             turn.late = True
             log.warning("transcript_late", call_id=self._line.call_id)
+        heard = await self._without_nothing_more(turn, heard, notes)
         if heard.text:
             words = self._in_recording(heard.words)
             turn.text += heard.text
@@ -287,6 +354,18 @@ class Listener:
                 turn.words = ()
             await notes.final(heard.text, words)
         turn.latest = Partial("")
+
+    async def _without_nothing_more(self, turn: _Turn, heard: Transcript, notes: Notes) -> Transcript:
+        """The transcript without 没有了, when that is all that was said to the question: it is no part of the story."""
+        if turn.more_at_seconds is None or "".join(word.text for word in heard.words) != heard.text:
+            return heard
+        story = tuple(word for word in heard.words if word.start_seconds < turn.more_at_seconds)
+        reply = heard.words[len(story) :]
+        text = "".join(word.text for word in reply)
+        if not story or not EndWords(no_more=self._endpointing.no_more).says_no_more(text):
+            return heard
+        await notes.nothing_more_said(text, round(max(0.0, self._recorded(reply[0].start_seconds)), 3))
+        return replace(heard, text="".join(word.text for word in story), words=story)
 
     async def _stop_prompt(self, turn: _Turn, cause: str, since_seconds: float, notes: Notes) -> None:
         if turn.prompt_over:
@@ -327,24 +406,48 @@ class Listener:
     def _recorded(self, line_seconds: float) -> float:
         return line_seconds + self._offset_seconds
 
-    @staticmethod
-    def _new_endpointer(ask: Ask) -> Endpointer:
+    def _new_endpointer(self, ask: Ask, more_asked: int = 0) -> Endpointer:
         return Endpointer(
             end_silence_seconds=ask.end_silence_seconds,
             max_seconds=ask.max_seconds,
             no_input_seconds=ask.no_input_seconds,
+            patience=patience_of(self._endpointing, ask, self._pace, bool(self._more_prompt), more_asked),
         )
+
+
+def patience_of(
+    endpointing: Endpointing, ask: Ask, pace: CallerPace, can_ask: bool, more_asked: int = 0
+) -> Patience | None:
+    """Pure: how a turn of this kind adapts. A menu answer is never asked for more, and no story words end it."""
+    if not endpointing.adaptive:
+        return None
+    story = ask.asks in (Asks.NARRATION, Asks.PLACE)
+    return Patience(
+        pace=pace,
+        words=EndWords(
+            finished=endpointing.finished if story else (),
+            unfinished=endpointing.unfinished if story or ask.asks is Asks.CONTACT else (),
+            no_more=endpointing.no_more,
+            answers=ask.answers,
+            figures=ask.asks is Asks.CONTACT,
+        ),
+        shortest_seconds=endpointing.shortest_seconds,
+        longest_seconds=endpointing.longest_seconds,
+        questions=max(0, endpointing.more_times - more_asked) if can_ask and ask.asks is Asks.NARRATION else 0,
+        more_silence_seconds=endpointing.more_silence_seconds,
+    )
 
 
 class _Latest:
     """A place for one partial transcript: a newer one replaces one that nobody took yet."""
 
     def __init__(self) -> None:
+        self.newest = Partial("")  # taken or not
         self._value: Partial | None = None
         self._come = asyncio.Event()
 
     def put(self, partial: Partial) -> None:
-        self._value = partial
+        self._value = self.newest = partial
         self._come.set()
 
     async def get(self) -> Partial:

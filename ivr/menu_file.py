@@ -12,6 +12,7 @@ from cases.schema import Asks, Ended
 from ivr.menu_states import (
     Answer,
     Condition,
+    Endpointing,
     Group,
     Hearing,
     HumanRoute,
@@ -34,10 +35,16 @@ RANGES: dict[str, tuple[float, float]] = {
     "end_silence_seconds": (0.2, 5),
     "no_input_seconds": (1, 30),
     "max_seconds": (1, 600),
+    "shortest_seconds": (0.2, 5),
+    "longest_seconds": (0.2, 10),
+    "more_times": (0, 2),
+    "more_silence_seconds": (0.5, 10),
 }
-WHOLE = frozenset({"questions", "silences", "misunderstandings", "times", "max_digits"})
+WHOLE = frozenset({"questions", "silences", "misunderstandings", "times", "max_digits", "more_times"})
 ENDS = {"completed": Ended.COMPLETED, "human": Ended.HUMAN, "emergency": Ended.EMERGENCY}
-TOP = frozenset({"first", "terminator", "limits", "human", "emergency", "threat", "failure", "hearing", "states"})
+TOP = frozenset(
+    {"first", "terminator", "limits", "human", "emergency", "threat", "failure", "hearing", "endpointing", "states"}
+)
 SAY_SETTINGS = frozenset({"say", "next", "when", "times", "after"})
 ASK_SETTINGS = SAY_SETTINGS | {
     "asks",
@@ -92,6 +99,7 @@ class MenuReader:
             failure_next=self._route(data, "failure"),
             threat_next=self._route(data, "threat", optional=True) or None,
             hearing=self._hearing(data),
+            endpointing=self._endpointing(data),
             terminator=terminator,
             digest=self._digest(),
         )
@@ -129,6 +137,30 @@ class MenuReader:
         if go_on and go_on not in self.texts:
             self._problem((*at, "go_on"), "missing-text", f"texts.toml has no text {go_on}")
         return Hearing(self._words(at, entry, "fillers"), self._words(at, entry, "openers"), go_on)
+
+    def _endpointing(self, data: dict[str, Any]) -> Endpointing:
+        at, entry = ("endpointing",), self._table((), data, "endpointing")
+        self._known(at, entry, frozenset(field.name for field in fields(Endpointing)))
+        default = Endpointing()
+        more = self._word(at, entry, "more", "")
+        if more and more not in self.texts:
+            self._problem((*at, "more"), "missing-text", f"texts.toml has no text {more}")
+            more = ""
+        shortest = self._number(at, entry, "shortest_seconds", default.shortest_seconds)
+        longest = self._number(at, entry, "longest_seconds", default.longest_seconds)
+        if longest < shortest:
+            self._problem((*at, "longest_seconds"), "bad-limit", "longest_seconds is shorter than shortest_seconds")
+        return Endpointing(
+            self._flag(at, entry, "adaptive", default.adaptive),
+            shortest,
+            longest,
+            more,
+            int(self._number(at, entry, "more_times", default.more_times)),
+            self._number(at, entry, "more_silence_seconds", default.more_silence_seconds),
+            self._words(at, entry, "finished"),
+            self._words(at, entry, "unfinished"),
+            self._words(at, entry, "no_more"),
+        )
 
     # -- states
 

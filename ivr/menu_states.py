@@ -123,6 +123,25 @@ class Hearing:
 
 
 @dataclass(frozen=True, slots=True)
+class Endpointing:
+    """When a caller counts as having finished (`speech.endpoint.Patience`); a state's end_silence_seconds is the base.
+
+    more: the text that asks a narrating caller who may not have finished whether there is more, `more_times` a turn;
+    the turn ends more_silence_seconds after it. Word lists as in `speech.end_words.EndWords`.
+    """
+
+    adaptive: bool = True
+    shortest_seconds: float = 0.4
+    longest_seconds: float = 3.5
+    more: str = ""
+    more_times: int = 1
+    more_silence_seconds: float = 2.0
+    finished: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
+    no_more: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Menu:
     """A checked menu. `digest` names its content (menu and texts), for the log."""
 
@@ -135,5 +154,6 @@ class Menu:
     failure_next: str
     threat_next: str | None = None
     hearing: Hearing = field(default_factory=Hearing)
+    endpointing: Endpointing = field(default_factory=Endpointing)
     terminator: str = "#"
     digest: str = ""

@@ -33,6 +33,8 @@ from ivr.events import (
     CallStarted,
     Fact,
     KeyPressed,
+    MoreAsked,
+    NothingMoreSaid,
     PromptSaid,
     PromptStopped,
     TranscriptFinal,
@@ -239,7 +241,15 @@ class CallSession:
                 call_id=self.facts.call_id, at=connected_at, recording_offset_seconds=round(offset_seconds, 3)
             )
         )
-        listener = Listener(line, self._parts.recognizer, offset_seconds=offset_seconds, watcher=self._watched)
+        more = self._menu.endpointing.more
+        listener = Listener(
+            line,
+            self._parts.recognizer,
+            offset_seconds=offset_seconds,
+            watcher=self._watched,
+            endpointing=self._menu.endpointing,
+            more_prompt=await self._piece(Piece(self._menu.texts[more].zh, more)) if more else b"",
+        )
         state, actions = begin(
             self._menu,
             CallContext(
@@ -327,6 +337,7 @@ class CallSession:
             heard_from_seconds=heard.heard_from_seconds,
             heard_to_seconds=heard.heard_to_seconds,
             late=heard.late,
+            silence_seconds=round(heard.silence_seconds, 3) if heard.silence_seconds is not None else None,
         )
         event = replace(event, answer=answer_of(self._menu, event))
         await self._keep(event)
@@ -411,3 +422,15 @@ class _TurnNotes:
 
     async def final(self, text: str, words: tuple[Word, ...]) -> None:
         await self._session._keep(TranscriptFinal(**self._session._stamp(), turn=self._turn, text=text, words=words))
+
+    async def more_asked(self, silence_seconds: float) -> None:
+        menu = self._session._menu
+        text = menu.texts[menu.endpointing.more].zh
+        await self._session._keep(
+            MoreAsked(**self._session._stamp(), turn=self._turn, text=text, silence_seconds=silence_seconds)
+        )
+
+    async def nothing_more_said(self, text: str, from_seconds: float) -> None:
+        await self._session._keep(
+            NothingMoreSaid(**self._session._stamp(), turn=self._turn, text=text, from_seconds=from_seconds)
+        )
