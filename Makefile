@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ASTERISK_STAMP := $(VENV)/.asterisk
 
-.PHONY: help setup demo serve test test-fast lint clean
+.PHONY: help setup demo serve test test-fast bench lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo   a real call from end to end, then the operators' desk stays open (sets everything up first)"
 	@echo "make test   every test (sets everything up first)"
 	@echo "make serve  the hotline without the demo call"
+	@echo "make bench  what this machine can do, each figure beside its yardstick (25 minutes; BENCH=pipeline for a part)"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make clean  removes what setup made (.venv, .asterisk) and the state (var)"
 
@@ -44,6 +45,10 @@ test: setup $(VENV)/.browser
 # Without calls and browser: what to run while writing.
 test-fast: $(STAMP)
 	@$(BIN)/python -m pytest tests/unit tests/component
+
+# Wants a quiet machine. BENCH="pipeline streams" for some parts, BENCH_OPTIONS="--quick" to try it.
+bench: setup
+	@PYTHONPATH=tests $(BIN)/python -m bench $(BENCH) $(BENCH_OPTIONS)
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
