@@ -138,7 +138,7 @@ def _hide_turn(turn: Turn, said: list[Evidence], secrets: list[str]) -> Turn:
         chars[start:end] = "＊" * (end - start)
     text, words, at = "".join(chars), list[Word](), 0
     for word in turn.words:
-        words.append(word.model_copy(update={"text": text[at : at + len(word.text)]}))
+        words.append(word.model_copy(update={"text": text[at : at + len(word.text)], "heard": ""}))
         at += len(word.text)
     digits = "*" * len(turn.digits) if contact or said else turn.digits
     prompt = _hide(turn.prompt, secrets)

@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 SCHEMA_VERSION = 1
 SUBJECT_MAX_CHARS = 30
+REVISION_MAX = 1_000_000
 _DRAFT_NAMESPACE = UUID("8b0b7a50-6f0e-5d6c-9a53-4f1d9f0c1234")
 
 T = TypeVar("T")
@@ -82,12 +83,16 @@ class Ended(StrEnum):
 
 
 class Word(Wire):
-    """One recognised word. `confidence` 0-1 as the recogniser gives it."""
+    """One recognised word. `confidence` 0-1 as the recogniser gives it.
+
+    `heard`: what the recogniser itself understood, where a list of places or words corrected it to `text`.
+    """
 
     text: str
     start_seconds: float = Field(ge=0)
     end_seconds: float = Field(ge=0)
     confidence: float = Field(ge=0, le=1)
+    heard: str = ""
 
 
 class Turn(Wire):
@@ -98,6 +103,7 @@ class Turn(Wire):
     `yes`, `no`, `unknown` …; empty when the words themselves are the answer.
     `final`: False when words may be missing: they are the last partial transcript (the call died before the recogniser
     finished), or the recogniser could not keep up. The recording has all of it.
+    `pending`: recorded and not yet transcribed. There is no text yet; a later revision of the draft brings the words.
     """
 
     step: str
@@ -110,11 +116,14 @@ class Turn(Wire):
     heard_from_seconds: float | None = None
     heard_to_seconds: float | None = None
     final: bool = True
+    pending: bool = False
 
     @model_validator(mode="after")
     def _text_is_its_words(self) -> Turn:
         if self.words and self.text != "".join(word.text for word in self.words):
             raise ValueError("turn.text must be its words joined without spaces")
+        if self.pending and (self.text or self.words or self.final):
+            raise ValueError("a pending turn has no text yet and is not final")
         return self
 
 
@@ -200,10 +209,15 @@ class Recording(Wire):
 
 
 class ComplaintDraft(Wire):
-    """What a producer hands over: not yet confirmed by a human. `draft_id` is made once, by the producer."""
+    """What a producer hands over: not yet confirmed by a human. `draft_id` is made once, by the producer.
+
+    `revision` rises when the producer heard the call better (words that came late, a second pass) and sends the whole
+    draft again. A backend that has this revision or a higher one has nothing to do.
+    """
 
     schema_version: Literal[1] = 1
     draft_id: UUID
+    revision: int = Field(default=0, ge=0, le=REVISION_MAX)
     call_id: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")
     reference: str = Field(default="", max_length=16, pattern=r"^[0-9]*$")  # the number the caller was told
     received_at: AwareDatetime

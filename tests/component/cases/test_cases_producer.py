@@ -63,6 +63,11 @@ async def test_the_first_draft_counts_whatever_comes_later(backend: Any, make_dr
         ({"turns": [{"step": "x", "asks": "narration", "digits": '"; rm -rf'}]}, "turns.0.digits"),
         ({"turns": "x" * 100}, "turns"),
         ({"recording": {"uri": "x", "seconds": -1, "sha256": "z"}}, "recording.seconds"),
+        ({"revision": -1}, "revision"),
+        ({"revision": 10**30}, "revision"),
+        ({"revision": 1.5}, "revision"),
+        ({"turns": [{"step": "x", "asks": "narration", "text": "热", "final": False, "pending": True}]}, "turns.0"),
+        ({"turns": [{"step": "x", "asks": "narration", "pending": True}]}, "turns.0"),
     ],
 )
 async def test_a_draft_that_does_not_fit_names_the_field(
