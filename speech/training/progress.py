@@ -35,6 +35,11 @@ class Progress:
             self._told = now
             self._tell(note, end="" if self._terminal else "\n")
 
+    def of(self, done: int, total: int) -> None:
+        """The same, when the total shows only now."""
+        self._total = total
+        self.at(done)
+
     def _tell(self, note: str = "", end: str = "\n") -> None:
         spent = time.monotonic() - self._begun
         made = self._done - (self._first or 0.0)

