@@ -71,10 +71,14 @@ class RecognizerStream(Protocol):
 
 class Recognizer(Protocol):
     def open(
-        self, *, phrases: Sequence[str] = (), on_partial: Callable[[Partial], None] | None = None
+        self,
+        *,
+        phrases: Sequence[str] = (),
+        on_partial: Callable[[Partial], None] | None = None,
+        background: bool = False,
     ) -> RecognizerStream:
         """Start listening; must be called on a running event loop, on which `on_partial` is then called.
 
         `phrases`: the answers expected. An engine that can restricts itself to them; match them in the text with
-        `speech.grammar.match_phrase` either way.
+        `speech.grammar.match_phrase` either way. `background`: a caller who waits goes before it.
         """

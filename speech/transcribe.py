@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from speech.audio import BYTES_PER_SECOND, FRAME_BYTES, FRAME_MS, read_telephone, seconds_of
-from speech.recognizer import Recognizer, SpokenWord
+from speech.recognizer import Recognizer, SpokenWord, Transcript
 from speech.vad import SpeechDetector
 
 # Sound kept before the first and after the last frame of speech: weak beginnings and endings of words.
@@ -17,6 +17,7 @@ PADDING_BEFORE_MS = 300
 PADDING_AFTER_MS = 500
 # A file can wait for the recogniser, so nothing of it is ever left out.
 _WAIT_AT_BACKLOG_SECONDS = 5.0
+_NO_ROOM_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +64,29 @@ def speech_of(pcm: bytes) -> Iterator[tuple[bytes, float]]:
 async def transcribe_file(recognizer: Recognizer, path: Path) -> FileTranscript:
     """Read, find the speech, recognise. Raises the SpeechErrors of `read_telephone` and of the recogniser."""
     pcm = await asyncio.to_thread(read_telephone, path)
-    stream = recognizer.open()
+    heard = await transcribe_sound(recognizer, pcm)
+    return FileTranscript(Path(path), heard.text, heard.words, seconds_of(pcm), heard.decode_seconds)
+
+
+async def transcribe_sound(
+    recognizer: Recognizer,
+    pcm: bytes,
+    *,
+    background: bool = False,
+    has_room: Callable[[], bool] = lambda: True,
+) -> Transcript:
+    """The words of a whole sound, its first sample at second 0. `has_room`: while it says no, nothing more is fed."""
+    stream = recognizer.open(background=True) if background else recognizer.open()
+    most_seconds = _WAIT_AT_BACKLOG_SECONDS / 5 if background else _WAIT_AT_BACKLOG_SECONDS
     try:
         for number, (frame, at_seconds) in enumerate(speech_of(pcm)):
             stream.feed(frame, at_seconds)
             if number % 50 == 0:
                 await asyncio.sleep(0)
-            while stream.backlog_seconds > _WAIT_AT_BACKLOG_SECONDS:  # noqa: ASYNC110 - the seam has no event for it
+                while not has_room():  # noqa: ASYNC110 - the seam has no event for it
+                    await asyncio.sleep(_NO_ROOM_SECONDS)
+            while stream.backlog_seconds > most_seconds:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.02)
-        heard = await stream.finish()
+        return await stream.finish()
     finally:
         stream.close()
-    return FileTranscript(Path(path), heard.text, heard.words, seconds_of(pcm), heard.decode_seconds)

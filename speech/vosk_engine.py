@@ -2,7 +2,10 @@
 
 A stream's sound is decoded in order, by one worker at a time (vosk releases the interpreter lock while it decodes).
 A worker takes half a second of a stream's sound, then the next stream's turn comes: eight callers on two cores
-all get their partials.
+all get their partials. Whose final words are waited for comes first, then the other callers, and what is transcribed
+after a call (`background`) only when no caller waits.
+
+Past what the workers can do, `enter` says no to a call and `level` tells the streams what to give up.
 """
 
 from __future__ import annotations
@@ -11,7 +14,6 @@ import asyncio
 import json
 import math
 import os
-import queue
 import threading
 import time
 from collections import deque
@@ -23,6 +25,7 @@ import structlog
 import vosk
 
 from speech import metrics
+from speech.admission import Admission, Level, Limits, Load
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import SpeechError
 from speech.recognizer import Partial, RecognizerStream
@@ -32,29 +35,57 @@ from speech.vosk_stream import VoskStream
 log = structlog.get_logger(__name__)
 
 _LOAD_WINDOW_SECONDS = 10
+# How much sound the pace that was measured before the last ten seconds counts for.
+_PACE_MEMORY_SECONDS = 5.0
+_PROBE_SECONDS = 1
 
 _ANYTHING_ELSE = "[unk]"
 
 vosk.SetLogLevel(-1)
 
 
+class _Ready:
+    """The streams that want a worker, each at most once: bounded by the open streams. The most urgent goes first."""
+
+    def __init__(self) -> None:
+        self._streams: list[VoskStream | None] = []
+        self._come = threading.Condition()
+
+    def put(self, stream: VoskStream | None) -> None:
+        """None: a worker may end, once nobody waits."""
+        with self._come:
+            self._streams.append(stream)
+            self._come.notify()
+
+    def get(self) -> VoskStream | None:
+        with self._come:
+            while not self._streams:
+                self._come.wait()
+            return self._streams.pop(min(range(len(self._streams)), key=self._urgency))
+
+    def _urgency(self, place: int) -> tuple[int, int]:
+        stream = self._streams[place]
+        return (stream.urgency if stream is not None else 3, place)
+
+
 class VoskEngine:
     """A Recognizer. Call `load` before `open`, `close` at the end. Streams belong to the event loop that opened them."""
 
-    def __init__(self, model_dir: Path, workers: int = 0) -> None:
-        """`workers`: decoding threads; 0 is one a core."""
+    def __init__(self, model_dir: Path, workers: int = 0, limits: Limits | None = None) -> None:
+        """`workers`: decoding threads; 0 is one a core. `limits`: when a call is not heard live any more."""
         self._model_dir = Path(model_dir)
         self._worker_count = workers or os.cpu_count() or 1
         self._model: Any = None
         self._lock = threading.Lock()
-        # Bounded by the open streams: each stands in it at most once.
-        self._ready: queue.SimpleQueue[VoskStream | None] = queue.SimpleQueue()
+        self._ready = _Ready()
         self._open: set[VoskStream] = set()
         self._threads: list[threading.Thread] = []
         self._closed = False
-        self._busy: deque[list[float]] = deque(maxlen=_LOAD_WINDOW_SECONDS + 1)  # [wall second, decode seconds]
-        self._decode_seconds = 0.0
-        self._audio_seconds = 0.0
+        # [wall second, decode seconds, seconds of sound], callers' only
+        self._busy: deque[list[float]] = deque(maxlen=_LOAD_WINDOW_SECONDS + 1)
+        self._pace = 0.0  # decode seconds a second of sound, as the probe or the seconds before the last ten had it
+        self._admission = Admission(limits)
+        self._level = Level.NORMAL
         self.supports_grammar = False
         self.model_rate_hz = SAMPLE_RATE_HZ
 
@@ -70,12 +101,65 @@ class VoskEngine:
     @property
     def workload(self) -> float:
         """Decode seconds per wall second and worker over the last ten seconds, what waits counted in; 1 is full."""
+        return self.measured().workload
+
+    def measured(self) -> Load:
+        """What callers give the workers to do; what is transcribed afterwards does not count, it gives way."""
         now = time.monotonic()
         with self._lock:
-            busy = sum(seconds for second, seconds in self._busy if second > now - _LOAD_WINDOW_SECONDS)
-            pace = self._decode_seconds / self._audio_seconds if self._audio_seconds else 0.0
-            waiting = sum(stream.backlog_seconds for stream in self._open)
-        return (busy + waiting * pace) / (_LOAD_WINDOW_SECONDS * self._worker_count)
+            lately = [row for row in self._busy if row[0] > now - _LOAD_WINDOW_SECONDS]
+            busy, audio = sum(row[1] for row in lately), sum(row[2] for row in lately)
+            waiting = sum(stream.backlog_seconds for stream in self._open if not stream.background)
+        pace = (busy + self._pace * _PACE_MEMORY_SECONDS) / (audio + _PACE_MEMORY_SECONDS)
+        behind_seconds = waiting * pace / self._worker_count
+        workload = busy / (_LOAD_WINDOW_SECONDS * self._worker_count) + behind_seconds / _LOAD_WINDOW_SECONDS
+        return Load(workload, behind_seconds, pace, self._worker_count)
+
+    # admission: calls heard live
+
+    def enter(self) -> float | None:
+        """A call comes: a ticket when it can be heard live, to be given back by `leave`; None: transcribe it later."""
+        load = self.measured()
+        with self._lock:
+            ticket = self._admission.enter(load, time.monotonic())
+            self._level = self._admission.level
+        return ticket
+
+    def leave(self, ticket: float) -> None:
+        with self._lock:
+            self._admission.leave(ticket)
+
+    @property
+    def calls(self) -> int:
+        """Calls heard live now."""
+        return self._admission.calls
+
+    @property
+    def level(self) -> Level:
+        """What the streams give up now, as of the last second."""
+        return self._level
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is room for what can wait: no level is raised and a worker has time to spare."""
+        self._see_level()
+        return self._level is Level.NORMAL and self.measured().behind_seconds < 0.1
+
+    def _see_level(self) -> None:
+        load = self.measured()
+        with self._lock:
+            before, self._level = self._level, self._admission.see(load, time.monotonic())
+            after, calls = self._level, self._admission.calls
+        if after is not before:
+            log.warning(
+                "speech_level_changed",
+                model=self.name,
+                level=after.name.lower(),
+                before=before.name.lower(),
+                load=round(load.workload, 2),
+                behind_seconds=round(load.behind_seconds, 2),
+                calls=calls,
+            )
 
     def load(self) -> None:
         """Read the model and start the workers; blocks for 0.1 s (bundled) to 20 s (a large model).
@@ -90,8 +174,10 @@ class VoskEngine:
         try:
             self._model = vosk.Model(str(self._model_dir))
             probe = self.new_recognizer(None)  # features that do not fit the net only show here
-            probe.AcceptWaveform(bytes(2 * self.model_rate_hz // 2))
+            probing = time.monotonic()
+            probe.AcceptWaveform(bytes(2 * self.model_rate_hz * _PROBE_SECONDS))
             probe.FinalResult()
+            self._pace = (time.monotonic() - probing) / _PROBE_SECONDS
         except Exception as error:
             self._model = None
             raise SpeechError(
@@ -106,6 +192,7 @@ class VoskEngine:
             thread.start()
             self._threads.append(thread)
         metrics.LOAD.set_function(lambda: self.workload)
+        metrics.LEVEL.set_function(lambda: float(self._level))
         log.info(
             "speech_model_loaded",
             model=self.name,
@@ -115,12 +202,16 @@ class VoskEngine:
         )
 
     def open(
-        self, *, phrases: Sequence[str] = (), on_partial: Callable[[Partial], None] | None = None
+        self,
+        *,
+        phrases: Sequence[str] = (),
+        on_partial: Callable[[Partial], None] | None = None,
+        background: bool = False,
     ) -> RecognizerStream:
-        """See `Recognizer.open`. Raises SpeechError `speech-engine-closed` before `load` and after `close`."""
+        """See `Recognizer.open`. `background`: decoded only while no caller waits. Raises SpeechError `speech-engine-closed` before `load` and after `close`."""
         if self._model is None or self._closed:
             raise SpeechError("speech-engine-closed", "the speech engine is not loaded, or closed again")
-        stream = VoskStream(self, asyncio.get_running_loop(), self._grammar(phrases), on_partial)
+        stream = VoskStream(self, asyncio.get_running_loop(), self._grammar(phrases), on_partial, background)
         with self._lock:
             self._open.add(stream)
         metrics.STREAMS_OPEN.inc()
@@ -140,6 +231,7 @@ class VoskEngine:
         self._threads.clear()
         self._model = None
         metrics.LOAD.set_function(lambda: 0.0)
+        metrics.LEVEL.set_function(lambda: 0.0)
 
     def _grammar(self, phrases: Sequence[str]) -> str | None:
         """Vosk's grammar of the phrases, each split into words that the model has; None for the full model."""
@@ -184,18 +276,26 @@ class VoskEngine:
             self._open.discard(stream)
         metrics.STREAMS_OPEN.dec()
 
-    def count(self, decode_seconds: float, audio_seconds: float) -> None:
+    def count(self, decode_seconds: float, audio_seconds: float, *, background: bool = False) -> None:
         """A worker's time on one slice."""
         second = math.floor(time.monotonic())
-        with self._lock:
-            self._decode_seconds += decode_seconds
-            self._audio_seconds += audio_seconds
-            if self._busy and self._busy[-1][0] == second:
-                self._busy[-1][1] += decode_seconds
-            else:
-                self._busy.append([second, decode_seconds])
+        new_second = False
+        if not background:
+            with self._lock:
+                if self._busy and self._busy[-1][0] == second:
+                    self._busy[-1][1] += decode_seconds
+                    self._busy[-1][2] += audio_seconds
+                else:
+                    new_second = True
+                    if len(self._busy) == self._busy.maxlen:
+                        oldest = self._busy[0]
+                        whole = oldest[2] + _PACE_MEMORY_SECONDS
+                        self._pace = (oldest[1] + self._pace * _PACE_MEMORY_SECONDS) / whole
+                    self._busy.append([second, decode_seconds, audio_seconds])
         metrics.DECODE_SECONDS.observe(decode_seconds)
         metrics.AUDIO_SECONDS.inc(audio_seconds)
+        if new_second:
+            self._see_level()
 
     def _work(self) -> None:
         while (stream := self._ready.get()) is not None:

@@ -16,6 +16,7 @@ import soxr
 import structlog
 
 from speech import metrics
+from speech.admission import Level
 from speech.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ, seconds_of
 from speech.errors import SpeechError
 from speech.fed_time import FedTime
@@ -33,6 +34,10 @@ _BACKLOG_BYTES = int(BACKLOG_SECONDS * BYTES_PER_SECOND)
 # Less than this is not worth waking a worker for, unless the stream ends.
 _WAKE_BYTES = BYTES_PER_SECOND // 10
 _SLICE_BYTES = BYTES_PER_SECOND // 2
+# Under load (`Level.PARTIALS_SHED`) a stream is woken less often, and a partial comes once in so much of its sound:
+# enough that an emergency told in a long story does not wait for its end.
+_SHED_WAKE_BYTES = BYTES_PER_SECOND // 2
+_SHED_PARTIAL_SECONDS = 3.0
 
 
 def join_words(words: Sequence[str]) -> str:
@@ -54,11 +59,13 @@ class VoskStream:
         loop: asyncio.AbstractEventLoop,
         grammar: str | None,
         on_partial: Callable[[Partial], None] | None,
+        background: bool = False,
     ) -> None:
         self._engine = engine
         self._loop = loop
         self._grammar = grammar
         self._on_partial = on_partial
+        self.background = background
         self._lock = threading.Lock()
         self._waiting: deque[tuple[bytes, float]] = deque()  # bounded by BACKLOG_SECONDS: the newest is left out
         self._waiting_bytes = 0
@@ -76,6 +83,14 @@ class VoskStream:
         self._words: list[SpokenWord] = []  # in fed seconds
         self._decode_seconds = 0.0
         self._partial_text = ""
+        self._partial_fed_seconds = 0.0
+
+    @property
+    def urgency(self) -> int:
+        """Whose turn comes first: 0 before all, when somebody waits for the final words."""
+        if self.background:
+            return 2
+        return 0 if self._final is not None else 1
 
     @property
     def backlog_seconds(self) -> float:
@@ -99,7 +114,7 @@ class VoskStream:
             if pcm:
                 self._waiting.append((bytes(pcm), at_seconds))
                 self._waiting_bytes += len(pcm)
-            if self._waiting_bytes >= _WAKE_BYTES:
+            if self._waiting_bytes >= self._wake_bytes:
                 self._wake()
 
     async def finish(self) -> Transcript:
@@ -140,6 +155,10 @@ class VoskStream:
         if final is not None:
             self._on_loop(lambda: None if final.done() else final.set_exception(failure))
 
+    @property
+    def _wake_bytes(self) -> int:
+        return _WAKE_BYTES if self._engine.level is Level.NORMAL else _SHED_WAKE_BYTES
+
     def _wake(self) -> None:
         """With the lock held: stand in the queue once."""
         if not self._scheduled and not self._failure:
@@ -162,7 +181,7 @@ class VoskStream:
             self._tell_partial()
         with self._lock:
             self._scheduled = False
-            if not last and (self._waiting_bytes >= _WAKE_BYTES or self._final is not None or self._closed):
+            if not last and (self._waiting_bytes >= self._wake_bytes or self._final is not None or self._closed):
                 self._wake()
 
     def _take(self) -> list[tuple[bytes, float]]:
@@ -195,10 +214,10 @@ class VoskStream:
             self._words += _words(json.loads(self._recognizer.FinalResult()))
         spent = time.monotonic() - started
         self._decode_seconds += spent
-        self._engine.count(spent, sum(seconds_of(pcm) for pcm, _ in slices))
+        self._engine.count(spent, sum(seconds_of(pcm) for pcm, _ in slices), background=self.background)
 
     def _tell_partial(self) -> None:
-        if self._on_partial is None:
+        if self._on_partial is None or self._shed_partial():
             return
         newest = json.loads(self._recognizer.PartialResult()).get("partial", "").split()
         text = join_words([word.text for word in self._words] + [word for word in newest if _is_word(word)])
@@ -210,6 +229,16 @@ class VoskStream:
             waiting, self._next_partial = self._next_partial, partial
         if waiting is None:
             self._on_loop(self._hand_over_partial)
+
+    def _shed_partial(self) -> bool:
+        level = self._engine.level
+        if level is Level.NORMAL:
+            return False
+        if level is Level.FULL or self._time.fed_seconds - self._partial_fed_seconds < _SHED_PARTIAL_SECONDS:
+            metrics.PARTIALS_SHED.inc()
+            return True
+        self._partial_fed_seconds = self._time.fed_seconds
+        return False
 
     def _hand_over_partial(self) -> None:
         with self._lock:
