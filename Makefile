@@ -15,6 +15,7 @@ help:
 	@echo "make serve  the hotline without the demo call"
 	@echo "make bench  what this machine can do, each figure beside its yardstick (25 minutes; BENCH=pipeline for a part)"
 	@echo "make lint   ruff, mypy and the import rules"
+	@echo "make model  trains the bundled speech model anew (hours; speech/training/README.md)"
 	@echo "make clean  removes what setup made (.venv, .asterisk) and the state (var)"
 
 # The virtual environment and the real Asterisk. Stamps make the second run instant.
@@ -55,5 +56,17 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+# The recipe of the bundled model: hours of work for all cores, goes on where it was stopped. speech/training/README.md
+# says what HUMAN and EVERYDAY are and where to get them; without them the model learns from synthetic voices alone.
+MODEL_WORK ?= var/model
+STAGES ?=
+model: .venv-training/.installed
+	@exec .venv-training/bin/python -m speech.training --work $(MODEL_WORK) \
+		$(if $(HUMAN),--human $(HUMAN)) $(if $(EVERYDAY),--everyday $(EVERYDAY)) $(if $(SIZE),--size $(SIZE)) $(STAGES)
+
+.venv-training/.installed: pyproject.toml docker/install-python.sh
+	@PYTHON=$(PYTHON) docker/install-python.sh .venv-training training
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .asterisk var .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .venv-training .asterisk var .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

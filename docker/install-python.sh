@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the virtual environment: used by `make setup` and by the images.
-# usage: install-python.sh VENV [EXTRA]      EXTRA: dev (default) | phone | postgresql | none
+# usage: install-python.sh VENV [EXTRA]      EXTRA: dev (default) | phone | postgresql | training | none
 set -euo pipefail
 cd "$(dirname "$0")/.."
 venv=${1:?usage: install-python.sh VENV [EXTRA]}
@@ -19,6 +19,11 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
 fi
 say "Python packages into $venv (about a minute the first time)"
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
+if [ "$extra" = training ]; then
+    # By itself first: a range would be met by the newest build with everything for graphics cards.
+    say "PyTorch"
+    "$venv/bin/pip" install --disable-pip-version-check --quiet "${TORCH:-torch==2.13.0}"
+fi
 target=.
 [ "$extra" = none ] || target=".[$extra]"
 "$venv/bin/pip" install --disable-pip-version-check --quiet --editable "$target"
