@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ASTERISK_STAMP := $(VENV)/.asterisk
 
-.PHONY: help setup demo serve test test-fast bench lint clean
+.PHONY: help setup demo serve test test-fast bench lint clean model
 .DELETE_ON_ERROR:
 
 help:
