@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import lru_cache
 
 from pypinyin import lazy_pinyin
+from pypinyin.constants import PINYIN_DICT
 from pypinyin.contrib.tone_convert import to_finals, to_initials
 
+_TONE_MARKS = "\u0304\u0301\u030c\u0300"
 _BUZZING = {"z": "ii", "c": "ii", "s": "ii", "zh": "iii", "ch": "iii", "sh": "iii", "r": "iii"}
 
 
@@ -31,3 +35,35 @@ def split_syllable(syllable: str) -> tuple[str, str]:
     if final == "i" and initial in _BUZZING:
         final = _BUZZING[initial]
     return (initial, final) if final else (plain, "")
+
+
+@lru_cache(maxsize=1)
+def syllable_inventory() -> tuple[str, ...]:
+    """Every syllable that Mandarin has, without tone (ü as v), in order."""
+    found = set()
+    for readings in PINYIN_DICT.values():
+        for reading in readings.split(","):
+            plain = plain_pinyin(reading)
+            if re.fullmatch("[bpmfdtnlgkhjqxzcsryw]?h?[aeiouv]+(?:n|ng|r)?", plain):
+                found.add(plain)
+    return tuple(sorted(found - {"yai", "lo", "io", "yo", "dia", "nia", "kei"} | {"er", "dia", "yo"}))
+
+
+def is_syllable(syllable: str) -> bool:
+    return syllable in _inventory_set()
+
+
+@lru_cache(maxsize=1)
+def _inventory_set() -> frozenset[str]:
+    return frozenset(syllable_inventory())
+
+
+def plain_pinyin(written: str) -> str:
+    """A syllable as people write it (zhōng, zhong1, lü, lv4, LÜE) → zhong, lv, lve."""
+    plain = "".join(
+        char
+        for char in unicodedata.normalize("NFD", written.casefold())
+        if char not in _TONE_MARKS and char not in "012345"
+    )
+    plain = unicodedata.normalize("NFC", plain).replace("u:", "v").replace("ü", "v")
+    return {"lue": "lve", "nue": "nve"}.get(plain, plain)

@@ -1,0 +1,348 @@
+"""Pure: words and places that the recogniser never learned, put into what it heard where they sound alike.
+
+A list's entry is compared with every stretch of the heard syllables at the costs that `confusions` learned. What
+decides is how alike the sounds are for the entry's length, how sure the recogniser was of its own words there, and
+whether other hearings of the same sound come nearer. A false name is worse than none: when in doubt nothing changes,
+and what was heard stays beside what was put in its place (`SpokenWord.heard`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from pypinyin import lazy_pinyin
+
+from speech.confusions import BARRIER, BARRIER_COST, SoundCosts
+from speech.recognizer import SpokenWord
+from speech.syllables import plain_syllable
+
+Reading = tuple[str, ...]
+# How far a stretch may be off, a syllable, to be thought of at all; and to be worth asking for other hearings.
+_FARTHEST_COST = 1.4
+_NEAR_COST = 1.1
+# What names of places end in: heard well, said often, so it says little about which name it was.
+_COMMON_ENDS = (
+    *(
+        "家园",
+        "花园",
+        "公馆",
+        "新村",
+        "大道",
+        "名邸",
+        "雅居",
+        "广场",
+        "小区",
+        "社区",
+        "公寓",
+        "大厦",
+        "胡同",
+        "市场",
+        "中心",
+    ),
+    *(
+        "湾",
+        "苑",
+        "府",
+        "里",
+        "庭",
+        "郡",
+        "园",
+        "路",
+        "街",
+        "桥",
+        "巷",
+        "庄",
+        "村",
+        "城",
+        "院",
+        "门",
+        "区",
+        "镇",
+        "乡",
+        "站",
+    ),
+)
+SHORTEST_SYLLABLES = 2
+# Of two syllables there are too many words alike: only the very sound, where the recogniser was unsure of its own.
+_SHORT_SYLLABLES = 2
+_SHORT_COST = 0.1
+_SHORT_CONFIDENCE = 0.85
+_SURE_ENOUGH = 0.5
+_SAME_COST = 0.3  # two names this near cannot be told apart by their sound
+_SAME_MOMENT_SECONDS = 0.35
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list. `readings`: the ways it is said. `district` and `street` are empty for what is no place."""
+
+    written: str
+    readings: tuple[Reading, ...]
+    district: str = ""
+    street: str = ""
+    line: int = 0
+
+    @property
+    def is_place(self) -> bool:
+        return bool(self.district)
+
+
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """Another hearing of the same sound. `behind`: how much less likely than the best one, in nats."""
+
+    words: tuple[SpokenWord, ...]
+    behind: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An entry that may have been said at syllables `[start, end)` of what was heard."""
+
+    entry: Entry
+    start: int
+    end: int
+    cost: float
+    syllables: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """All readings of one length, for comparing them at once."""
+
+    entries: tuple[Entry, ...]
+    said: NDArray[np.int32]  # (entries, syllables)
+
+
+class Vocabulary:
+    """Immutable. An empty one changes nothing and costs nothing."""
+
+    def __init__(self, entries: Iterable[Entry], sounds: SoundCosts) -> None:
+        self.entries = tuple(entries)
+        self._sounds = sounds
+        by_length: dict[int, list[tuple[Entry, Reading]]] = defaultdict(list)
+        for entry in self.entries:
+            for reading in entry.readings:
+                by_length[len(reading)].append((entry, reading))
+        self._groups = [
+            _Group(
+                tuple(entry for entry, _ in rows),
+                np.array([[sounds.number_of(s) for s in reading] for _, reading in rows], np.int32),
+            )
+            for length, rows in sorted(by_length.items(), reverse=True)
+        ]
+
+    def near(self, words: Sequence[SpokenWord]) -> tuple[float, float] | None:
+        """From when to when something of the list may have been said, so that other hearings are worth their time."""
+        if not self._groups:
+            return None
+        heard = _Heard(words)
+        near = [one for one in self.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
+        if not near:
+            return None
+        return heard.starts[min(one.start for one in near)], heard.ends[max(one.end for one in near) - 1]
+
+    def snap(self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()) -> list[SpokenWord]:
+        """The words, with the list's entries where they were said; without a hit the very same words."""
+        if not self._groups or not words:
+            return list(words)
+        heard = _Heard(words)
+        hits = [hit for match in self._best_costs(heard, hearings) if (hit := _judged(match, heard)) is not None]
+        return heard.with_hits(_chosen(hits)) if hits else list(words)
+
+    def _best_costs(self, heard: _Heard, hearings: Sequence[Hearing]) -> list[Match]:
+        """The near matches of what was heard, each at its cost in the hearing that comes nearest to it."""
+        matches = [one for one in self.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
+        if not matches or not hearings:
+            return matches
+        near = Vocabulary(dict.fromkeys(one.entry for one in matches), self._sounds)
+        others: dict[Entry, list[tuple[float, float, float]]] = defaultdict(list)
+        for hearing in hearings:
+            other = _Heard(hearing.words)
+            for one in near.matches(other.syllables):
+                others[one.entry].append((one.cost + hearing.behind, other.starts[one.start], other.ends[one.end - 1]))
+        found = []
+        for match in matches:
+            begun = heard.starts[match.start] - _SAME_MOMENT_SECONDS
+            ended = heard.ends[match.end - 1] + _SAME_MOMENT_SECONDS
+            costs = [cost for cost, start, end in others[match.entry] if start < ended and end > begun]
+            found.append(replace(match, cost=min([match.cost, *costs])))
+        return found
+
+    def matches(self, heard: Sequence[str]) -> list[Match]:
+        """The entries that sound somewhat like a stretch of these syllables ('' for what is none), the best stretch each."""
+        numbers = np.array([self._sounds.number_of(s) for s in heard], np.int32)
+        if not len(numbers) or (numbers == BARRIER).all():
+            return []
+        found: list[Match] = []
+        for group in self._groups:
+            found += self._in_group(group, numbers)
+        return found
+
+    def _in_group(self, group: _Group, heard: NDArray[np.int32]) -> list[Match]:
+        cost, start = _stretches(group.said, heard, self._sounds)
+        length = group.said.shape[1]
+        near = np.argwhere(cost[:, 1:] <= _FARTHEST_COST * length)
+        best: dict[int, list[tuple[float, int, int]]] = defaultdict(list)
+        for row, column in near:
+            best[int(row)].append((float(cost[row, column + 1]), int(start[row, column + 1]), int(column) + 1))
+        found = []
+        for row, stretches in best.items():
+            taken: list[tuple[int, int]] = []
+            for value, begin, end in sorted(stretches):
+                if end > begin and all(end <= a or begin >= b for a, b in taken):
+                    taken.append((begin, end))
+                    found.append(Match(group.entries[row], begin, end, value, length))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A match that is believed. `sure`: how likely it was said, 0 to 1."""
+
+    match: Match
+    sure: float
+
+
+def _judged(match: Match, heard: _Heard) -> _Hit | None:
+    """How likely the entry was said there; None when it is not likely enough.
+
+    Fitted by logistic regression on sentences with and without invented names (see tests/bench/places.py).
+    """
+    confidences = heard.confidences[match.start : match.end]
+    unsure = 1.0 - sum(confidences) / len(confidences)
+    if match.syllables <= _SHORT_SYLLABLES and (match.cost > _SHORT_COST or unsure < 1.0 - _SHORT_CONFIDENCE):
+        same = heard.text[match.start : match.end] == match.entry.written
+        return _Hit(match, 1.0 - unsure) if same else None
+    common = next((len(end) for end in _COMMON_ENDS if match.entry.written.endswith(end)), 0)
+    own = match.syllables - common
+    odds = -1.84 + 2.19 * own + 0.82 * common - 0.96 * match.cost - 3.98 * match.cost / match.syllables + 1.91 * unsure
+    sure = 1.0 / (1.0 + math.exp(-odds))
+    return _Hit(match, sure) if sure >= _SURE_ENOUGH else None
+
+
+def _chosen(hits: list[_Hit]) -> list[_Hit]:
+    """Without overlaps, the likeliest first; where two places cannot be told apart by sound, neither."""
+    chosen: list[_Hit] = []
+    taken: list[_Hit] = []
+    for hit in sorted(hits, key=lambda h: (-h.sure, h.match.start, h.match.entry.line)):
+        if any(_overlap(hit, other) for other in taken):
+            continue
+        taken.append(hit)
+        if not any(_overlap(hit, other) and _rivals(hit, other) for other in hits):
+            chosen.append(hit)
+    return sorted(chosen, key=lambda h: h.match.start)
+
+
+def _overlap(one: _Hit, other: _Hit) -> bool:
+    return one.match.start < other.match.end and other.match.start < one.match.end
+
+
+def _rivals(one: _Hit, other: _Hit) -> bool:
+    a, b = one.match, other.match
+    return (
+        a.entry.written != b.entry.written
+        and (a.start, a.end) == (b.start, b.end)
+        and abs(a.cost - b.cost) < _SAME_COST
+        and (a.entry.is_place or b.entry.is_place)
+        and (a.entry.district, a.entry.street) != (b.entry.district, b.entry.street)
+    )
+
+
+class _Heard:
+    """What was heard, taken apart into characters: a Chinese character is a syllable."""
+
+    def __init__(self, words: Sequence[SpokenWord]) -> None:
+        self.words = tuple(words)
+        self.text = "".join(word.text for word in words)
+        self.syllables: list[str] = []
+        self.confidences: list[float] = []
+        self.starts: list[float] = []
+        self.ends: list[float] = []
+        for word in words:
+            length = len(word.text)
+            step = (word.end_seconds - word.start_seconds) / max(1, length)
+            self.syllables += word_syllables(word.text)
+            self.confidences += [word.confidence] * length
+            self.starts += [word.start_seconds + step * at for at in range(length)]
+            self.ends += [word.start_seconds + step * (at + 1) for at in range(length)]
+
+    def with_hits(self, hits: Sequence[_Hit]) -> list[SpokenWord]:
+        """The words with the hits in their places; a word that a hit cuts is kept in parts."""
+        told: list[SpokenWord] = []
+        at = 0
+        for hit in hits:
+            match = hit.match
+            if self.text[match.start : match.end] == match.entry.written:
+                continue
+            told += self._between(at, match.start)
+            told.append(
+                SpokenWord(
+                    match.entry.written,
+                    self.starts[match.start],
+                    self.ends[match.end - 1],
+                    round(hit.sure, 3),
+                    self.text[match.start : match.end],
+                )
+            )
+            at = match.end
+        return told + self._between(at, len(self.text))
+
+    def _between(self, start: int, end: int) -> list[SpokenWord]:
+        told = []
+        begin = 0
+        for word in self.words:
+            first, last = max(start, begin), min(end, begin + len(word.text))
+            if first < last:
+                whole = last - first == len(word.text)
+                told.append(
+                    word
+                    if whole
+                    else SpokenWord(self.text[first:last], self.starts[first], self.ends[last - 1], word.confidence)
+                )
+            begin += len(word.text)
+        return told
+
+
+def _stretches(
+    said: NDArray[np.int32], heard: NDArray[np.int32], sounds: SoundCosts
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """For every entry and every end in the heard syllables: the cheapest stretch that ends there, and its start."""
+    rows, length = said.shape
+    columns = len(heard) + 1
+    cost = np.zeros((rows, columns), np.float32)
+    start = np.broadcast_to(np.arange(columns, dtype=np.int32), (rows, columns))
+    # What is no syllable lies in no name.
+    made_up_cost = np.where(heard == BARRIER, BARRIER_COST, sounds.made_up).astype(np.float32)
+    for at in range(length):
+        lost = cost + np.float32(sounds.lost)
+        heard_as = sounds.costs[said[:, at]][:, heard]
+        through = np.full_like(cost, np.inf)
+        through[:, 1:] = cost[:, :-1] + heard_as
+        moved = np.zeros_like(start)
+        moved[:, 1:] = start[:, :-1]
+        now = np.minimum(lost, through)
+        begun = np.where(through <= lost, moved, start)
+        if at < length - 1:  # a syllable made up inside the entry
+            made_up = now[:, :-1] + made_up_cost
+            better = made_up < now[:, 1:]
+            now[:, 1:] = np.where(better, made_up, now[:, 1:])
+            begun[:, 1:] = np.where(better, begun[:, :-1], begun[:, 1:])
+        cost, start = now, begun
+    return cost, start
+
+
+@lru_cache(maxsize=65536)
+def word_syllables(word: str) -> tuple[str, ...]:
+    """One syllable a character, as the word is read; '' for what is no Chinese character."""
+    alone = tuple(plain_syllable(char) for char in word)
+    if len(word) < 2 or not all(alone):
+        return alone
+    together = tuple(lazy_pinyin(word))
+    return together if len(together) == len(word) else alone
