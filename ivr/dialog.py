@@ -33,12 +33,17 @@ DialogEvent = TurnEnded | CallerHungUp | CallFailed
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """What is known of a call before a word is said. `received_time`: local time of day, for `{time}`."""
+    """What is known of a call before a word is said. `received_time`: local time of day, for `{time}`.
+
+    `heard`: False when what is said is recognised after the call: the caller is asked by keys where that is possible,
+    and taken at his word where it is not.
+    """
 
     call_id: str
     reference: str
     caller_number: str | None = None
     received_time: time | None = None
+    heard: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,8 @@ def _after_turn(menu: Menu, state: DialogState, event: TurnEnded, understanding:
             state = replace(state, went_on=True)
             return state, (*actions, _ask(menu, state, at, ((menu.hearing.go_on,),), understanding))
         return _go(menu, state, onward, understanding, actions)
+    if event.pending and event.ended_by is not TurnEnd.NO_INPUT and not event.digits.rstrip(menu.terminator):
+        return _go(menu, state, at.next or menu.human.next, understanding, actions)
     if event.ended_by is TurnEnd.FAILED:
         return _go(menu, state, menu.failure_next, understanding, actions)
     return _stumble(menu, state, at, event, understanding, actions)
@@ -148,7 +155,8 @@ def _go(
         state = replace(state, step=name)
         if at.kind is MenuKind.ASK:
             state = replace(state, questions=state.questions + at.question)
-            return state, (*actions, _ask(menu, state, at, at.say, understanding))
+            say = at.say if state.context.heard else at.unheard_say or at.say
+            return state, (*actions, _ask(menu, state, at, say, understanding))
         pieces = _pieces(menu, state, at.say, understanding)
         if pieces:
             actions = (*actions, Say(name, pieces))

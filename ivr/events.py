@@ -25,6 +25,13 @@ class TurnEnd(StrEnum):
     FAILED = "failed"  # the recogniser failed; digits still count
 
 
+class Hearing(StrEnum):
+    """Why a call's recording is recognised after the call."""
+
+    LATE = "late"  # not all of it was recognised while it went on
+    SECOND = "second"  # again, by a wider search or a larger model
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     call_id: str
@@ -51,6 +58,16 @@ class AudioConnected(Fact):
     """The caller's sound arrives. `recording_offset_seconds`: where second 0 of heard.wav lies in recording.wav."""
 
     recording_offset_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HearingPostponed(Fact):
+    """The recogniser has no room for this call: it is asked and recorded, and transcribed when there is room.
+
+    `calls`: how many it hears already.
+    """
+
+    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +157,7 @@ class TurnEnded(Fact):
     answer: str = ""
     late: bool = False  # the recogniser did not hear all of it: words are missing
     silence_seconds: float | None = None
+    pending: bool = False  # something was said and nothing of it recognised yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,16 +189,44 @@ class CallEnded(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class TurnHeardAgain(Fact):
+    """The words of a turn, recognised from the recording after the call. They count once CallHeardAgain is there.
+
+    `answer`: the menu's answer that they are, for a turn whose answer was not known.
+    """
+
+    turn: int
+    text: str
+    words: tuple[Word, ...] = ()
+    answer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallHeardAgain(Fact):
+    """A hearing after the call is over; the TurnHeardAgain since the one before are what it brought.
+
+    `revision`: of the draft from here on; as before when no word changed. `error`: why it brought nothing.
+    """
+
+    hearing: Hearing
+    model: str
+    revision: int
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class DraftReady(Fact):
     """draft.json is on disk beside the journal."""
 
     draft_id: str
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class DraftDelivered(Fact):
     draft_id: str
     created: bool
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,17 @@ from ivr.events import (
     AudioConnected,
     CallEnded,
     CallerHungUp,
+    CallHeardAgain,
     CallStarted,
     Fact,
+    Hearing,
+    HearingPostponed,
     KeyPressed,
     PromptSaid,
     TranscriptFinal,
     TranscriptPartial,
     TurnEnded,
+    TurnHeardAgain,
 )
 from ivr.metrics import DISK_FULL, JOURNAL_SYNC_SECONDS
 
@@ -225,14 +229,25 @@ class _TurnSoFar:
     partial: tuple[str, tuple[Word, ...]] | None = None
     digits: str = ""
     ended: TurnEnded | None = None
+    again: TurnHeardAgain | None = None
 
-    def turn(self) -> Turn:
+    def turn(self, *, unheard: bool = False, heard_late: bool = False) -> Turn:
+        """`unheard`: the call was not heard live; `heard_late`: what was to be recognised afterwards has been."""
+        answer = self.ended.answer[:32] if self.ended else ""
+        pending = not heard_late and self.again is None and self._owes_words(unheard)
         if self.ended:
+            final = not self.ended.late and not self.ended.pending
+        else:
+            final = self.partial is None and not (unheard and self.asks is not Asks.NOTHING)
+        prompt = "".join(self.prompts)
+        if self.ended:
+            prompt = self.ended.prompt or prompt
+        if self.again:
+            pieces, answer, final = [(self.again.text, self.again.words)], answer or self.again.answer[:32], True
+        elif self.ended:
             pieces = [(self.ended.text, self.ended.words)]
-            prompt = self.ended.prompt or "".join(self.prompts)
         else:
             pieces = [*self.pieces, *([self.partial] if self.partial else [])]
-            prompt = "".join(self.prompts)
         text, words = _join(pieces)
         return Turn(
             step=self.ended.step if self.ended else self.step,
@@ -241,11 +256,18 @@ class _TurnSoFar:
             text=text,
             words=words,
             digits="".join(d for d in (self.ended.digits if self.ended else self.digits) if d in _DIGITS)[:64],
-            answer=self.ended.answer[:32] if self.ended else "",
+            answer=answer,
             heard_from_seconds=self.ended.heard_from_seconds if self.ended else None,
             heard_to_seconds=self.ended.heard_to_seconds if self.ended else None,
-            final=not self.ended.late if self.ended else self.partial is None,
+            final=final and not pending,
+            pending=pending,
         )
+
+    def _owes_words(self, unheard: bool) -> bool:
+        """Whether there may be words of the caller on the recording of which none is known."""
+        if self.ended:
+            return self.ended.pending and not self.ended.text
+        return unheard and self.asks is not Asks.NOTHING and not self.pieces and self.partial is None
 
 
 def _join(pieces: Iterable[tuple[str, tuple[Word, ...]]]) -> tuple[str, tuple[Word, ...]]:
@@ -270,7 +292,19 @@ def _join(pieces: Iterable[tuple[str, tuple[Word, ...]]]) -> tuple[str, tuple[Wo
 def turns_of(facts: Iterable[Fact]) -> tuple[Turn, ...]:
     """The turns of a call, ended or not, in their order."""
     turns: dict[int, _TurnSoFar] = {}
+    unheard = heard_late = False
+    again: dict[int, TurnHeardAgain] = {}
     for fact in facts:
+        match fact:
+            case HearingPostponed():
+                unheard = True
+            case TurnHeardAgain(turn=index):
+                again[index] = fact
+            case CallHeardAgain(hearing=hearing):
+                heard_late = heard_late or hearing is Hearing.LATE
+                for index, words_again in again.items():
+                    turns.setdefault(index, _TurnSoFar()).again = words_again
+                again = {}
         if not isinstance(fact, PromptSaid | KeyPressed | TranscriptPartial | TranscriptFinal | TurnEnded):
             continue
         turn = turns.setdefault(fact.turn, _TurnSoFar())
@@ -287,7 +321,12 @@ def turns_of(facts: Iterable[Fact]) -> tuple[Turn, ...]:
                 turn.partial = None
             case TurnEnded():
                 turn.ended = fact
-    return tuple(turns[index].turn() for index in sorted(turns))
+    return tuple(turns[index].turn(unheard=unheard, heard_late=heard_late) for index in sorted(turns))
+
+
+def revision_of(facts: Iterable[Fact]) -> int:
+    """Of the draft that these facts make: it rises when words of the call became better known after the call."""
+    return max((fact.revision for fact in facts if isinstance(fact, CallHeardAgain)), default=0)
 
 
 def transcript_of(facts: Iterable[Fact], *, recording: Recording | None = None) -> CallTranscript:

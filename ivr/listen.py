@@ -66,6 +66,7 @@ class Heard:
     heard_to_seconds: float
     late: bool  # words are missing: the recogniser failed or could not keep up
     silence_seconds: float | None = None  # that the caller was given at the end
+    pending: bool = False  # sound that may be speech was recorded, and nobody recognised it yet
 
 
 class Notes(Protocol):
@@ -151,6 +152,7 @@ class _Turn:
     more_asked: int = 0
     more_at_seconds: float | None = None  # when it was last asked
     chars_before_more: int = 0
+    unheard: bool = False  # there was sound for a recogniser, and there is none
 
 
 class Listener:
@@ -159,14 +161,16 @@ class Listener:
     def __init__(
         self,
         line: AudioConnection,
-        recognizer: Recognizer,
+        recognizer: Recognizer | None,
         *,
         offset_seconds: float,
         watcher: Callable[[str, tuple[str, ...]], bool],
         endpointing: Endpointing | None = None,
         more_prompt: bytes = b"",
     ) -> None:
-        """`more_prompt`: the sound that asks a narrating caller for more, empty: nobody is asked."""
+        """`recognizer`: None for a call that is transcribed later; its turns end by silence and keys as any other's.
+
+        `more_prompt`: the sound that asks a narrating caller for more, empty: nobody is asked."""
         self._line = line
         self._recognizer = recognizer
         self._offset_seconds = offset_seconds
@@ -218,6 +222,7 @@ class Listener:
             self._recorded(self._line.now_seconds),
             turn.late or turn.failed or self._line.late,
             turn.silence_seconds,
+            turn.unheard,
         )
 
     async def _until_over(self, turn: _Turn, partials: _Latest, notes: Notes) -> TurnEnd:
@@ -246,6 +251,9 @@ class Listener:
         """A frame of the caller: to the recogniser if it is worth it, and to the endpointer."""
         pcm = frame.pcm.ljust(FRAME_BYTES, b"\0")
         for wanted, at_seconds in self._speech_only.take(pcm, frame.at_seconds):
+            if self._recognizer is None:
+                turn.unheard = True
+                break
             if turn.stream is None:
                 partials.newest = Partial("")
                 turn.stream = self._recognizer.open(phrases=turn.ask.phrases, on_partial=partials.put)
@@ -317,7 +325,7 @@ class Listener:
             return TurnEnd.NO_INPUT
         await self._finish_stream(turn, notes)
         turn.silence_seconds = ended.silence_seconds
-        if turn.text or turn.failed or ended.reason is EndReason.MAXIMUM:
+        if turn.text or turn.failed or turn.unheard or ended.reason is EndReason.MAXIMUM:
             return _ENDED_BY[ended.reason]
         turn.wordless += 1
         if turn.wordless > WORDLESS_MAX:

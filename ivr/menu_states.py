@@ -67,6 +67,7 @@ class MenuState:
     question: counts to `limits.questions`; passed by when they are used up.
     times/after: how often it may be entered; past it the dialog goes to `after` (what bounds a loop).
     silent_say/unclear_say: what is said instead of `say` when it has to ask again.
+    unheard_say: instead of `say` in a call that is only recorded now and transcribed later.
     restrict: the recogniser listens for the answers' phrases only.
     """
 
@@ -82,6 +83,7 @@ class MenuState:
     answers: tuple[Answer, ...] = ()
     silent_say: tuple[Group, ...] = ()
     unclear_say: tuple[Group, ...] = ()
+    unheard_say: tuple[Group, ...] = ()
     restrict: bool = False
     barge_in: bool = True
     max_digits: int = 0

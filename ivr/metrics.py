@@ -26,6 +26,15 @@ FINAL_SECONDS = Histogram(
     buckets=(0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5),
 )
 
+CALLS_ADMITTED = Counter("hotline_ivr_calls_admitted", "calls by when they are heard: live, or later", ["heard"])
+CALLS_TO_HEAR = Gauge("hotline_ivr_calls_to_hear", "calls whose recording waits to be recognised", ["hearing"])
+CALLS_HEARD_AGAIN = Counter(
+    "hotline_ivr_calls_heard_again",
+    "recordings recognised after the call, by what they brought",
+    ["hearing", "brought"],
+)
+TURNS_LATE = Counter("hotline_ivr_turns_late", "turns of which not all was recognised while the call went on")
+
 JOURNAL_SYNC_SECONDS = Histogram(
     "hotline_ivr_journal_sync_seconds",
     "time from a fact written to it being on disk",

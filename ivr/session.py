@@ -32,6 +32,7 @@ from ivr.events import (
     CallFailed,
     CallStarted,
     Fact,
+    HearingPostponed,
     KeyPressed,
     MoreAsked,
     NothingMoreSaid,
@@ -46,6 +47,7 @@ from ivr.journal import Journal, transcript_of
 from ivr.listen import Heard, Listener
 from ivr.live_fields import fields_shown
 from ivr.menu import Menu
+from ivr.metrics import CALLS_ADMITTED, TURNS_LATE
 from ivr.prompts import PromptSounds, Speaker
 from ivr.recorder import HeardRecorder
 from speech.recognizer import Recognizer
@@ -62,6 +64,17 @@ class LiveSink(Protocol):
     """The desk's window on the call: never blocks, never raises."""
 
     def post(self, update: LiveUpdate) -> None: ...
+
+
+class Door(Protocol):
+    """Whether one more call can be heard live. `speech.vosk_engine.VoskEngine` is one."""
+
+    @property
+    def calls(self) -> int: ...
+
+    def enter(self) -> float | None: ...
+
+    def leave(self, ticket: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,7 @@ class Parts:
     live: LiveSink
     voice_threads: Executor
     timezone: ZoneInfo
+    door: Door | None = None  # None: every call is heard
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
@@ -107,6 +121,7 @@ class CallSession:
         self._step = menu.first
         self._sequence = 0
         self._fields_at_seconds = 0.0
+        self._ticket: float | None = None
         self.apologised = False  # the caller was told that our side failed
 
     # what is kept and shown
@@ -220,6 +235,8 @@ class CallSession:
             log.exception("call_crashed", call_id=self.facts.call_id)
             ended = await self._fail(line, "call-crashed", type(error).__name__)
         finally:
+            if self._ticket is not None and self._parts.door is not None:
+                self._parts.door.leave(self._ticket)
             if line is not None:
                 line.close()
             await self.close()
@@ -242,9 +259,10 @@ class CallSession:
             )
         )
         more = self._menu.endpointing.more
+        heard = await self._admitted()
         listener = Listener(
             line,
-            self._parts.recognizer,
+            self._parts.recognizer if heard else None,
             offset_seconds=offset_seconds,
             watcher=self._watched,
             endpointing=self._menu.endpointing,
@@ -257,6 +275,7 @@ class CallSession:
                 self.facts.reference,
                 self.facts.caller_number,
                 connected_at.astimezone(self._parts.timezone).timetz().replace(tzinfo=None),
+                heard=heard,
             ),
         )
         while True:
@@ -270,6 +289,19 @@ class CallSession:
             understanding = self._understanding()
             state, actions = advance(self._menu, state, event, understanding)
             self._step = state.step
+
+    async def _admitted(self) -> bool:
+        """Whether this call is heard live, the whole of it; one that is not is transcribed after its end."""
+        door = self._parts.door
+        if door is not None and (ticket := door.enter()) is None:
+            CALLS_ADMITTED.labels("later").inc()
+            log.warning("call_not_heard_live", call_id=self.facts.call_id, calls_heard=door.calls)
+            await self._keep(HearingPostponed(**self._stamp(), calls=door.calls))
+            return False
+        if door is not None:
+            self._ticket = ticket
+        CALLS_ADMITTED.labels("live").inc()
+        return True
 
     @property
     def _limit_seconds(self) -> float:
@@ -324,6 +356,8 @@ class CallSession:
         sound = await self._sound(ask.pieces)
         await self._prompt_said(ask.step, ask.pieces, asks=ask)
         heard: Heard = await listener.hear(ask, sound, _TurnNotes(self))
+        if heard.late:
+            TURNS_LATE.inc()
         event = TurnEnded(
             **self._stamp(),
             turn=self._turn,
@@ -338,6 +372,7 @@ class CallSession:
             heard_to_seconds=heard.heard_to_seconds,
             late=heard.late,
             silence_seconds=round(heard.silence_seconds, 3) if heard.silence_seconds is not None else None,
+            pending=heard.pending,
         )
         event = replace(event, answer=answer_of(self._menu, event))
         await self._keep(event)

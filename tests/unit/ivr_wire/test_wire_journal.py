@@ -22,10 +22,13 @@ from ivr.events import (
     CallEnded,
     CallerHungUp,
     CallFailed,
+    CallHeardAgain,
     CallStarted,
     DraftDelivered,
     DraftReady,
     Fact,
+    Hearing,
+    HearingPostponed,
     KeyPressed,
     MoreAsked,
     NothingMoreSaid,
@@ -36,6 +39,7 @@ from ivr.events import (
     TranscriptPartial,
     TurnEnd,
     TurnEnded,
+    TurnHeardAgain,
 )
 from ivr.journal import (
     JOURNAL_NAME,
@@ -44,6 +48,7 @@ from ivr.journal import (
     encode_fact,
     read_journal,
     recording_offset_seconds,
+    revision_of,
     transcript_of,
 )
 
@@ -75,6 +80,9 @@ EVERY_KIND: list[Fact] = [
     CallerHungUp(CALL, AT, "open"),
     CallFailed(CALL, AT, "disk-full", "journal: No space left on device"),
     CallEnded(CALL, AT, Ended.COMPLETED, "goodbye"),
+    HearingPostponed(CALL, AT, 12),
+    TurnHeardAgain(CALL, AT, 0, "楼上装修", words("楼上装修"), "yes"),
+    CallHeardAgain(CALL, AT, Hearing.LATE, "vosk:zh-telephone", 1),
     DraftReady(CALL, AT, str(draft_id_of(CALL))),
     DraftDelivered(CALL, AT, str(draft_id_of(CALL)), True),
     RecordingDelivered(CALL, AT, "0" * 64, 12.5),
@@ -345,3 +353,46 @@ def test_other_zones_come_back_as_the_same_moment() -> None:
     fact = decode_fact(encode_fact(CallerHungUp(CALL, beijing, "open")))
     assert fact is not None
     assert fact.at == AT
+
+
+def unheard_turn(turn: int) -> TurnEnded:
+    return TurnEnded(
+        CALL, AT, turn, "open", Asks.NARRATION, "请说", "", (), "", TurnEnd.SILENCE, 1.0, 4.5, pending=True
+    )
+
+
+def test_a_call_that_was_not_heard_waits_for_its_words_and_then_has_them() -> None:
+    facts: list[Fact] = [STARTED, HearingPostponed(CALL, AT, 3), PROMPT, unheard_turn(0)]
+    (turn,) = transcript_of(facts).turns
+    assert (turn.text, turn.pending, turn.final) == ("", True, False)
+    assert revision_of(facts) == 0
+    facts.append(TurnHeardAgain(CALL, AT, 0, "楼上半夜", words("楼上半夜"), "unknown"))
+    (turn,) = transcript_of(facts).turns
+    assert turn.pending, "a hearing that was killed in the middle counts for nothing"
+    facts.append(CallHeardAgain(CALL, AT, Hearing.LATE, "m", 1))
+    (turn,) = transcript_of(facts).turns
+    assert (turn.text, turn.pending, turn.final, turn.answer) == ("楼上半夜", False, True, "unknown")
+    assert len(turn.words) == 4
+    assert revision_of(facts) == 1
+
+
+def test_what_nobody_could_recognise_waits_no_longer() -> None:
+    facts = [STARTED, unheard_turn(0), CallHeardAgain(CALL, AT, Hearing.LATE, "m", 1, error="audio-missing")]
+    (turn,) = transcript_of(facts).turns
+    assert (turn.text, turn.pending, turn.final) == ("", False, False)
+
+
+def test_an_unheard_call_that_died_while_the_caller_spoke_waits_for_those_words_too() -> None:
+    say = PromptSaid(CALL, AT, 1, "accepted", Asks.NOTHING, "已受理")
+    turns = transcript_of([STARTED, HearingPostponed(CALL, AT, 3), PROMPT, say]).turns
+    assert [(turn.pending, turn.final) for turn in turns] == [(True, False), (False, True)]
+    assert [turn.pending for turn in transcript_of([STARTED, PROMPT, say]).turns] == [False, False]
+
+
+def test_a_second_hearing_changes_the_words_and_keeps_keys_and_answers() -> None:
+    ended = TurnEnded(
+        CALL, AT, 0, "open", Asks.CONTACT, "", "可以", words("可以"), "1", TurnEnd.SILENCE, 1.0, 4.5, "same"
+    )
+    again = TurnHeardAgain(CALL, AT, 0, "可疑", words("可疑"), "other")
+    (turn,) = transcript_of([STARTED, ended, again, CallHeardAgain(CALL, AT, Hearing.SECOND, "m", 1)]).turns
+    assert (turn.text, turn.digits, turn.answer, turn.final) == ("可疑", "1", "same", True)
