@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hotline.evaluate import evaluate_app
 from hotline.settings import Settings, SettingsError, load_settings
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ user_app = typer.Typer(help="Who may use the desk.", no_args_is_help=True)
 app.add_typer(model_app, name="model")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(user_app, name="user")
+app.add_typer(evaluate_app, name="evaluate")
 
 out = Console()
 err = Console(stderr=True)

@@ -1,0 +1,10 @@
+"""`hotline evaluate …`: how well the hotline hears, drafts and knows when a caller has finished. Measured, never guessed.
+
+Each verb lives in a file of its own, `hotline/evaluate_*.py`, with its command as a function; here they get their names.
+"""
+
+from __future__ import annotations
+
+import typer
+
+evaluate_app = typer.Typer(help="Measure how well it hears, drafts and waits.", no_args_is_help=True)
