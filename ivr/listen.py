@@ -166,6 +166,7 @@ class Listener:
         offset_seconds: float,
         watcher: Callable[[str, tuple[str, ...]], bool],
         endpointing: Endpointing | None = None,
+        openers: tuple[str, ...] = (),
         more_prompt: bytes = b"",
     ) -> None:
         """`recognizer`: None for a call that is transcribed later; its turns end by silence and keys as any other's.
@@ -176,6 +177,7 @@ class Listener:
         self._offset_seconds = offset_seconds
         self._watcher = watcher
         self._endpointing = endpointing or Endpointing(adaptive=False)
+        self._openers = openers
         self._more_prompt = more_prompt
         self._pace = CallerPace()
         self._detector = _RememberingDetector()
@@ -261,7 +263,7 @@ class Listener:
         if not turn.ask.barge_in and not turn.prompt_over:
             return None
         turn.endpointer.heard((turn.text + partials.newest.text)[turn.chars_before_more :])
-        event = turn.endpointer.frame(frame.at_seconds, self._detector.last)
+        event = turn.endpointer.frame(frame.at_seconds, self._detector.last, self._detector.level_dbfs)
         return await self._decided(turn, event, partials, notes)
 
     async def _decided(
@@ -419,12 +421,19 @@ class Listener:
             end_silence_seconds=ask.end_silence_seconds,
             max_seconds=ask.max_seconds,
             no_input_seconds=ask.no_input_seconds,
-            patience=patience_of(self._endpointing, ask, self._pace, bool(self._more_prompt), more_asked),
+            patience=patience_of(
+                self._endpointing, self._openers, ask, self._pace, bool(self._more_prompt), more_asked
+            ),
         )
 
 
 def patience_of(
-    endpointing: Endpointing, ask: Ask, pace: CallerPace, can_ask: bool, more_asked: int = 0
+    endpointing: Endpointing,
+    openers: tuple[str, ...],
+    ask: Ask,
+    pace: CallerPace,
+    can_ask: bool,
+    more_asked: int = 0,
 ) -> Patience | None:
     """Pure: how a turn of this kind adapts. A menu answer is never asked for more, and no story words end it."""
     if not endpointing.adaptive:
@@ -435,12 +444,14 @@ def patience_of(
         words=EndWords(
             finished=endpointing.finished if story else (),
             unfinished=endpointing.unfinished if story or ask.asks is Asks.CONTACT else (),
+            openers=openers if ask.asks is Asks.NARRATION else (),
             no_more=endpointing.no_more,
             answers=ask.answers,
             figures=ask.asks is Asks.CONTACT,
         ),
         shortest_seconds=endpointing.shortest_seconds,
         longest_seconds=endpointing.longest_seconds,
+        story_seconds=endpointing.story_seconds if ask.asks is Asks.NARRATION else 0.0,
         questions=max(0, endpointing.more_times - more_asked) if can_ask and ask.asks is Asks.NARRATION else 0,
         more_silence_seconds=endpointing.more_silence_seconds,
     )

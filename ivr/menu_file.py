@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "max_seconds": (1, 600),
     "shortest_seconds": (0.2, 5),
     "longest_seconds": (0.2, 10),
+    "story_seconds": (0, 20),
     "more_times": (0, 2),
     "more_silence_seconds": (0.5, 10),
 }
@@ -155,6 +156,7 @@ class MenuReader:
             self._flag(at, entry, "adaptive", default.adaptive),
             shortest,
             longest,
+            self._number(at, entry, "story_seconds", default.story_seconds),
             more,
             int(self._number(at, entry, "more_times", default.more_times)),
             self._number(at, entry, "more_silence_seconds", default.more_silence_seconds),

@@ -128,6 +128,7 @@ class Hearing:
 class Endpointing:
     """When a caller counts as having finished (`speech.endpoint.Patience`); a state's end_silence_seconds is the base.
 
+    story_seconds: who has told less of a narration than this has most likely only begun, and gets more time.
     more: the text that asks a narrating caller who may not have finished whether there is more, `more_times` a turn;
     the turn ends more_silence_seconds after it. Word lists as in `speech.end_words.EndWords`.
     """
@@ -135,6 +136,7 @@ class Endpointing:
     adaptive: bool = True
     shortest_seconds: float = 0.4
     longest_seconds: float = 3.5
+    story_seconds: float = 2.5
     more: str = ""
     more_times: int = 1
     more_silence_seconds: float = 2.0

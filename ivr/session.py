@@ -266,6 +266,7 @@ class CallSession:
             offset_seconds=offset_seconds,
             watcher=self._watched,
             endpointing=self._menu.endpointing,
+            openers=self._menu.hearing.openers,
             more_prompt=await self._piece(Piece(self._menu.texts[more].zh, more)) if more else b"",
         )
         state, actions = begin(

@@ -13,16 +13,16 @@ import math
 from dataclasses import dataclass
 
 # Of callers as a whole: the middle of their middle pauses, how much callers differ, how much one caller's pauses do.
-TYPICAL_PAUSE_SECONDS = 0.55
-BETWEEN_CALLERS = 0.45
-WITHIN_CALLER = 0.55
+TYPICAL_PAUSE_SECONDS = 0.45
+BETWEEN_CALLERS = 0.4
+WITHIN_CALLER = 0.5
 # Shorter gaps are the closing of a consonant or the detector's, no pauses. Longer ones say little of the caller's
 # speech: somebody was spoken to, or looked for a letter.
 SHORTEST_PAUSE_SECONDS = 0.22
 LONGEST_PAUSE_SECONDS = 4.0
 # How fast somebody speaks says a little of how long they pause, before any pause is heard. A recogniser that misses
 # words makes a caller seem slow, so a pace counts for less than a pause, and its extremes for nothing more.
-TYPICAL_CHARS_PER_SECOND = 4.4
+TYPICAL_CHARS_PER_SECOND = 4.7
 PACE_SPREAD = 0.8
 FEWEST_CHARS = 6
 PACE_RANGE = (0.6, 1.6)

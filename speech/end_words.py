@@ -20,6 +20,7 @@ class Wording(StrEnum):
     OPEN = "open"  # the words say nothing either way
     FINISHED = "finished"
     UNFINISHED = "unfinished"
+    ANNOUNCED = "announced"  # 我要反映一个问题: the caller waits to be asked on
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,13 @@ class EndWords:
     """What to go by in a step.
 
     finished: a story that ends with one of these is probably over (谢谢, 尽快处理). unfinished: one that ends with one of
-    these is not (然后, 因为, 就是说). no_more: the whole answer to "anything else?" of who has nothing to add. answers:
+    these is not (然后, 因为, 就是说). openers: a story that ends with one of these was only announced. no_more: the whole answer to "anything else?" of who has nothing to add. answers:
     phrases that answer the step's question by themselves. figures: a telephone number is asked for.
     """
 
     finished: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    openers: tuple[str, ...] = ()
     no_more: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
     figures: bool = False
@@ -48,7 +50,7 @@ class EndWords:
             return Wording.UNFINISHED
         if said.endswith(self.finished) or self._answers_all(said):
             return Wording.FINISHED
-        return Wording.OPEN
+        return Wording.ANNOUNCED if said.endswith(self.openers) else Wording.OPEN
 
     def says_no_more(self, text: str) -> bool:
         """Is all of `text` a way to say that there is nothing to add?"""

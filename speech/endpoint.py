@@ -16,6 +16,11 @@ from speech.end_words import EndWords, Wording
 # A single frame that the detector takes for speech in a pause is a breath or the line's noise.
 RESUME_FRAMES = 3
 RESUME_WINDOW_SECONDS = 0.12
+# The caller's voice is seldom this much fainter than its loud frames, and has a loud one every so often.
+NEAR_BELOW_DB = 14.0
+LOUD_BELOW_DB = 7.0
+FAINT_SECONDS = 0.4
+KNOWN_VOICE_FRAMES = 12
 # Frames stood still (a key was pressed): what lies between them is no pause of the caller's.
 HOLE_SECONDS = 0.1
 
@@ -68,14 +73,45 @@ class SpeechResumed:
 EndpointEvent = SpeechStarted | SpeechEnded | PerhapsEnded | SpeechResumed
 
 
+@dataclass(slots=True)
+class CallerVoice:
+    """How loud a caller's speech is, followed over a turn: a level that one frame of speech in five is above.
+
+    Somebody else in the room, a breath or the line's noise is fainter all the time, the caller only for a moment.
+    """
+
+    level_dbfs: float = 0.0
+    frames: int = 0
+    loud_at_seconds: float = float("-inf")
+
+    def heard(self, at_seconds: float, level_dbfs: float) -> bool:
+        """A frame that the detector takes for speech: learn from it, and say whether it is the caller's.
+
+        Everybody is the caller, while the voice is not yet known.
+        """
+        if level_dbfs >= self.level_dbfs - LOUD_BELOW_DB:
+            self.loud_at_seconds = at_seconds
+        near = level_dbfs >= self.level_dbfs - NEAR_BELOW_DB and at_seconds - self.loud_at_seconds <= FAINT_SECONDS
+        if self.frames == 0:
+            self.level_dbfs = level_dbfs
+        known = self.frames >= KNOWN_VOICE_FRAMES
+        step = 0.2 if known else 8.0 / (self.frames + 4)
+        if known and not near:
+            step /= 4  # the voice may have become fainter, but that shows slowly
+        self.level_dbfs += 0.8 * step if level_dbfs > self.level_dbfs else -0.2 * step
+        self.frames += 1
+        return near or not known
+
+
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How the silence of a turn adapts, and when the caller is asked instead of cut off.
 
     The step's base silence becomes this caller's own (`pace`), times a factor for what the words so far sound like,
-    within `shortest_seconds` (the base itself, if that is shorter) and `longest_seconds`. The caller is asked for more
-    at most `questions` times a turn: when the words want a continuation, or when the caller is slower than
-    `ask_from_slowness`; the turn then ends `more_silence_seconds` after the question.
+    within `shortest_seconds` (the base itself, if that is shorter) and `longest_seconds`. Who has told less than
+    `story_seconds` of a story has most likely only begun: that silence is longer. The caller is asked for more at most
+    `questions` times a turn: when the words want a continuation, when a story has only begun, or when the caller is
+    slower than `ask_from_slowness`; the turn then ends `more_silence_seconds` after the question.
     """
 
     pace: CallerPace = field(default_factory=CallerPace)
@@ -84,22 +120,30 @@ class Patience:
     longest_seconds: float = 3.5
     finished_factor: float = 0.6
     unfinished_factor: float = 1.5
+    story_seconds: float = 0.0
+    begun_factor: float = 1.5
     questions: int = 0
-    ask_from_slowness: float = 1.3
+    ask_from_slowness: float = 1.6
     more_silence_seconds: float = 2.0
 
-    def silence_seconds(self, base_seconds: float, wording: Wording) -> float:
+    def silence_seconds(self, base_seconds: float, wording: Wording, told_seconds: float) -> float:
         seconds = self.pace.silence_seconds(base_seconds)
         if wording is Wording.FINISHED:
             seconds *= self.finished_factor
         elif wording is Wording.UNFINISHED:
             seconds *= self.unfinished_factor
+        elif self._only_begun(wording, told_seconds):
+            seconds *= self.begun_factor
         return min(self.longest_seconds, max(min(self.shortest_seconds, base_seconds), seconds))
 
-    def doubts(self, wording: Wording) -> bool:
-        if wording is Wording.FINISHED:
+    def doubts(self, wording: Wording, told_seconds: float) -> bool:
+        if wording in (Wording.FINISHED, Wording.ANNOUNCED):
             return False
-        return wording is Wording.UNFINISHED or self.pace.slowness >= self.ask_from_slowness
+        slow = self.pace.slowness >= self.ask_from_slowness
+        return wording is Wording.UNFINISHED or slow or self._only_begun(wording, told_seconds)
+
+    def _only_begun(self, wording: Wording, told_seconds: float) -> bool:
+        return wording is Wording.OPEN and told_seconds < self.story_seconds
 
 
 class Endpointer:
@@ -144,7 +188,9 @@ class Endpointer:
         self._patience = patience
         self._text = ""
         self._wording = Wording.OPEN
+        self._voice = CallerVoice()
         self._speech_frames = 0
+        self._told_seconds = 0.0  # speech of the parts before a question for more
         self._last_frame = float("-inf")
         self._hole = False  # frames stood still in this silence
         self._questions_left = patience.questions if patience is not None else 0
@@ -182,10 +228,11 @@ class Endpointer:
         if self._asking:
             self._asking, self._asked_until = False, self._now
 
-    def frame(self, at_seconds: float, is_speech: bool) -> EndpointEvent | None:
-        """A frame that begins at `at_seconds`."""
+    def frame(self, at_seconds: float, is_speech: bool, level_dbfs: float | None = None) -> EndpointEvent | None:
+        """A frame that begins at `at_seconds`. `level_dbfs`: how loud it is; patience takes the faint for silence."""
         if self._ended:
             return None
+        is_speech = is_speech and self._is_the_caller(level_dbfs)
         self._now = max(self._now, at_seconds)
         self._hole = self._hole or self._now - self._last_frame > HOLE_SECONDS
         self._last_frame = self._now
@@ -212,6 +259,12 @@ class Endpointer:
             return None
         self._now = max(self._now, at_seconds)
         return self._over(self._now)
+
+    def _is_the_caller(self, level_dbfs: float | None) -> bool:
+        """Only within a turn, and learned anew in each: whoever begins to speak is heard, however faint."""
+        if self._patience is None or level_dbfs is None or self._started is None:
+            return True
+        return self._voice.heard(self._now, level_dbfs)
 
     def _within(self, frames: int, seconds: float) -> bool:
         """Do the latest so many frames of speech lie within so long?"""
@@ -243,7 +296,7 @@ class Endpointer:
             if self._patience.words.says_no_more(self._text):
                 return min(self._end_silence_seconds, self._patience.more_silence_seconds)
             return self._patience.more_silence_seconds
-        return self._patience.silence_seconds(self._end_silence_seconds, self._wording)
+        return self._patience.silence_seconds(self._end_silence_seconds, self._wording, self._speech_seconds)
 
     def _over(self, now: float) -> SpeechEnded | PerhapsEnded | None:
         begun = self._started if self._started is not None else self._prompt_finished
@@ -271,14 +324,19 @@ class Endpointer:
         self._part_over()
         return SpeechEnded(now, reason, self._spoke_until, given)
 
+    @property
+    def _speech_seconds(self) -> float:
+        return self._told_seconds + self._speech_frames * self._frame_seconds
+
     def _part_over(self) -> None:
         """The words so far are told off: those of a reply to the question stand for themselves."""
         if self._patience is not None:
             self._patience.pace.spoke(len(self._text), self._speech_frames * self._frame_seconds)
+        self._told_seconds = self._speech_seconds
         self._text, self._wording, self._speech_frames = "", Wording.OPEN, 0
 
     def _asks_for_more(self, begun: float | None, now: float) -> bool:
         if self._patience is None or self._questions_left <= 0 or self._asked_until is not None:
             return False
         in_time = begun is None or now - begun < self._max_seconds - 1e-9
-        return in_time and self._patience.doubts(self._wording)
+        return in_time and self._patience.doubts(self._wording, self._speech_seconds)
