@@ -7,4 +7,7 @@ from __future__ import annotations
 
 import typer
 
+from hotline.evaluate_endpointing import endpointing
+
 evaluate_app = typer.Typer(help="Measure how well it hears, drafts and waits.", no_args_is_help=True)
+evaluate_app.command("endpointing")(endpointing)

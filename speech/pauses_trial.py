@@ -178,9 +178,23 @@ def point(outcomes: Sequence[Outcome], factor: float) -> Point:
     )
 
 
+def _worth_choosing(curve: Sequence[Point], value: Callable[[Point], float]) -> list[Point]:
+    """The points that no other one beats in both figures."""
+    return [
+        one
+        for one in curve
+        if not any(
+            other.cut_share <= one.cut_share
+            and value(other) <= value(one)
+            and (other.cut_share, value(other)) != (one.cut_share, value(one))
+            for other in curve
+        )
+    ]
+
+
 def delay_at(curve: Sequence[Point], cut_share: float, value: Callable[[Point], float]) -> float | None:
     """The delay that a way of deciding has at this share of cut-offs, between its points; None outside of them."""
-    ordered = sorted(curve, key=lambda p: p.cut_share)
+    ordered = sorted(_worth_choosing(curve, value), key=lambda p: p.cut_share)
     for one, other in pairwise(ordered):
         if one.cut_share <= cut_share <= other.cut_share:
             width = other.cut_share - one.cut_share
@@ -191,7 +205,7 @@ def delay_at(curve: Sequence[Point], cut_share: float, value: Callable[[Point], 
 
 def cut_share_at(curve: Sequence[Point], delay_seconds: float, value: Callable[[Point], float]) -> float | None:
     """The share of cut-offs at this delay, between the curve's points; None outside of them."""
-    ordered = sorted(curve, key=value)
+    ordered = sorted(_worth_choosing(curve, value), key=value)
     for one, other in pairwise(ordered):
         if value(one) <= delay_seconds <= value(other):
             width = value(other) - value(one)
