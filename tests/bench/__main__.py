@@ -81,6 +81,7 @@ def _run(part: str, given: argparse.Namespace) -> PartResult:
                 if time.monotonic() - started > PART_SECONDS_MOST:
                     raise TimeoutError
             status = process.wait(30)
+            errors.flush()
             if status:
                 failure = f"exit status {status}: {_last_line(log)} (all of it: {log})"
         except (TimeoutError, subprocess.TimeoutExpired):
