@@ -62,7 +62,7 @@ MODEL_WORK ?= var/model
 STAGES ?=
 model: .venv-training/.installed
 	@exec .venv-training/bin/python -m speech.training --work $(MODEL_WORK) \
-		$(if $(HUMAN),--human $(HUMAN)) $(if $(EVERYDAY),--everyday $(EVERYDAY)) $(if $(SIZE),--size $(SIZE)) $(STAGES)
+		$(if $(HUMAN),--human $(HUMAN)) $(if $(EVERYDAY),--everyday $(EVERYDAY)) $(foreach table,$(UNKNOWN),--unknown $(table)) $(if $(SIZE),--size $(SIZE)) $(STAGES)
 
 .venv-training/.installed: pyproject.toml docker/install-python.sh
 	@PYTHON=$(PYTHON) docker/install-python.sh .venv-training training

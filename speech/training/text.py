@@ -23,6 +23,10 @@ SHORTEST, LONGEST = 6, 28  # characters of a sentence to be spoken
 _OVERLAP = 8  # so many characters in common with an excluded sentence, and it is left out
 _HAN = re.compile("[\u4e00-\u9fff]+")
 _SLOT = re.compile(r"\{(\w+)\}")
+_FEW = (
+    *("一", "两", "三", "四", "五", "六", "七", "八", "九", "十", "半"),
+    *("几", "好几", "十几", "二十多", "两三", "三四", "五六", "七八"),
+)
 _OFFICE = re.compile("(?:社区)?(?:居委会|居民委员会|村委会|村民委员会)$")
 _STREET = re.compile("(?:街道|地区|镇|(?:[回满]族)?乡)$")
 
@@ -229,7 +233,7 @@ class Caller:
         return self._number(1, self._rng.choice((9, 20, 99, 999)))
 
     def few(self) -> str:
-        return self._one("一 两 三 四 五 六 七 八 九 十 几 好几 十几 二十多 半 两三 三四 五六 七八".split())
+        return self._one(_FEW)
 
     def money(self) -> str:
         amount = self._rng.choice((self._rng.randint(1, 99), self._rng.randint(1, 99) * 100, self._rng.randint(1, 99)))

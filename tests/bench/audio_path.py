@@ -182,7 +182,9 @@ def _result(rounds: Sequence[Round], idle: dict[str, int]) -> PartResult:
         "CPU of calls at once",
         "calls at once",
         "cores",
-        tuple(Curve(name, tuple((r.calls, r.cores[name]) for r in rounds)) for name in SERVICES)
-        + (Curve("of it recognition", tuple((r.calls, r.recognition_cores) for r in rounds)),),
+        (
+            *(Curve(name, tuple((r.calls, r.cores[name]) for r in rounds)) for name in SERVICES),
+            Curve("of it recognition", tuple((r.calls, r.recognition_cores) for r in rounds)),
+        ),
     )
     return PartResult("audio", tuple(figures), (plot,), tuple(notes), "; ".join(faults))
