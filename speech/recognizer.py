@@ -13,12 +13,16 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """One word as heard. `confidence` is 0 to 1."""
+    """One word as heard. `confidence` is 0 to 1.
+
+    `heard`: what the recogniser had heard where a word of the city's own lists was put (`speech.vocabulary`).
+    """
 
     text: str
     start_seconds: float
     end_seconds: float
     confidence: float
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
