@@ -119,16 +119,6 @@ class KeyPad:
         return bool(self.ask.max_digits and self.digits)
 
 
-class _RememberingDetector(SpeechDetector):
-    """Tells its last decision again, so that feeding and endpointing rest on one decision a frame."""
-
-    last = False
-
-    def is_speech(self, frame: bytes) -> bool:
-        self.last = super().is_speech(frame)
-        return self.last
-
-
 @dataclass(slots=True)
 class _Turn:
     """The state of the turn that runs."""
@@ -180,7 +170,7 @@ class Listener:
         self._openers = openers
         self._more_prompt = more_prompt
         self._pace = CallerPace()
-        self._detector = _RememberingDetector()
+        self._detector = SpeechDetector()
         self._speech_only = SpeechOnly(self._detector)
 
     async def say(self, pcm: bytes, *, interruptible: bool = False) -> bool:
@@ -409,6 +399,7 @@ class Listener:
                 start_seconds=round(max(0.0, self._recorded(word.start_seconds)), 3),
                 end_seconds=round(max(0.0, self._recorded(word.end_seconds)), 3),
                 confidence=min(1.0, max(0.0, word.confidence)),
+                heard=word.heard,
             )
             for word in words
         )

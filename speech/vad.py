@@ -23,6 +23,7 @@ class SpeechDetector:
         """`aggressiveness` 0 to 3: larger takes less for speech."""
         self._vad = webrtcvad.Vad(aggressiveness)
         self.level_dbfs = SILENT_DBFS  # of the frame decided last
+        self.last = False  # what was decided: feeding and endpointing rest on one decision a frame
 
     def is_speech(self, frame: bytes) -> bool:
         """Decide on one frame of 20 ms, 320 bytes. ValueError for any other length: a caller of ours has a fault."""
@@ -33,4 +34,5 @@ class SpeechDetector:
         voiced = bool(self._vad.is_speech(frame, SAMPLE_RATE_HZ))
         rms = float(np.sqrt(np.mean(samples**2)))
         self.level_dbfs = 20 * math.log10(rms / 32768) if rms > 0 else SILENT_DBFS
-        return voiced and rms >= _MIN_RMS
+        self.last = voiced and rms >= _MIN_RMS
+        return self.last
