@@ -74,6 +74,7 @@ async def transcribe_files(
                             "start_seconds": round(word.start_seconds, 3),
                             "end_seconds": round(word.end_seconds, 3),
                             "confidence": round(word.confidence, 3),
+                            **({"heard": word.heard} if word.heard else {}),
                         }
                         for word in done.words
                     ],

@@ -32,6 +32,8 @@ class HeardWord(Protocol):
     def end_seconds(self) -> float: ...
     @property
     def confidence(self) -> float: ...
+    @property
+    def heard(self) -> str: ...
 
 
 class HeardFile(Protocol):
@@ -86,6 +88,7 @@ class AfterwardsEar:
                         start_seconds=max(0.0, word.start_seconds),
                         end_seconds=max(0.0, word.end_seconds),
                         confidence=min(1.0, max(0.0, word.confidence)),
+                        heard=word.heard,
                     )
                     for word in heard.words
                 )

@@ -14,21 +14,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import numpy as np
-from numpy.typing import NDArray
 from pypinyin import lazy_pinyin
 
-from speech.confusions import BARRIER, BARRIER_COST, SoundCosts
+from speech.confusions import SoundCosts
 from speech.recognizer import SpokenWord
 from speech.syllables import plain_syllable
+from speech.vocabulary_search import Entry, Match, SoundSearch
 
-Reading = tuple[str, ...]
-# How far a stretch may be off, a syllable, to be thought of at all; and to be worth asking for other hearings.
-_FARTHEST_COST = 1.4
+# How far a stretch may be off, a syllable, to be worth asking for other hearings.
 _NEAR_COST = 1.1
 # What names of places end in: heard well, said often, so it says little about which name it was.
-_COMMON_ENDS = (
-    *(
+_COMMON_ENDS = tuple(
+    [
         "家园",
         "花园",
         "公馆",
@@ -44,8 +41,6 @@ _COMMON_ENDS = (
         "胡同",
         "市场",
         "中心",
-    ),
-    *(
         "湾",
         "苑",
         "府",
@@ -66,7 +61,7 @@ _COMMON_ENDS = (
         "镇",
         "乡",
         "站",
-    ),
+    ]
 )
 SHORTEST_SYLLABLES = 2
 # Of two syllables there are too many words alike: only the very sound, where the recogniser was unsure of its own.
@@ -79,45 +74,11 @@ _SAME_MOMENT_SECONDS = 0.35
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a list. `readings`: the ways it is said. `district` and `street` are empty for what is no place."""
-
-    written: str
-    readings: tuple[Reading, ...]
-    district: str = ""
-    street: str = ""
-    line: int = 0
-
-    @property
-    def is_place(self) -> bool:
-        return bool(self.district)
-
-
-@dataclass(frozen=True, slots=True)
 class Hearing:
     """Another hearing of the same sound. `behind`: how much less likely than the best one, in nats."""
 
     words: tuple[SpokenWord, ...]
     behind: float
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """An entry that may have been said at syllables `[start, end)` of what was heard."""
-
-    entry: Entry
-    start: int
-    end: int
-    cost: float
-    syllables: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """All readings of one length, for comparing them at once."""
-
-    entries: tuple[Entry, ...]
-    said: NDArray[np.int32]  # (entries, syllables)
 
 
 class Vocabulary:
@@ -126,31 +87,21 @@ class Vocabulary:
     def __init__(self, entries: Iterable[Entry], sounds: SoundCosts) -> None:
         self.entries = tuple(entries)
         self._sounds = sounds
-        by_length: dict[int, list[tuple[Entry, Reading]]] = defaultdict(list)
-        for entry in self.entries:
-            for reading in entry.readings:
-                by_length[len(reading)].append((entry, reading))
-        self._groups = [
-            _Group(
-                tuple(entry for entry, _ in rows),
-                np.array([[sounds.number_of(s) for s in reading] for _, reading in rows], np.int32),
-            )
-            for length, rows in sorted(by_length.items(), reverse=True)
-        ]
+        self._search = SoundSearch(self.entries, sounds)
 
     def near(self, words: Sequence[SpokenWord]) -> tuple[float, float] | None:
         """From when to when something of the list may have been said, so that other hearings are worth their time."""
-        if not self._groups:
+        if not self.entries or not words:
             return None
         heard = _Heard(words)
-        near = [one for one in self.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
+        near = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
         if not near:
             return None
         return heard.starts[min(one.start for one in near)], heard.ends[max(one.end for one in near) - 1]
 
     def snap(self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()) -> list[SpokenWord]:
         """The words, with the list's entries where they were said; without a hit the very same words."""
-        if not self._groups or not words:
+        if not self.entries or not words:
             return list(words)
         heard = _Heard(words)
         hits = [hit for match in self._best_costs(heard, hearings) if (hit := _judged(match, heard)) is not None]
@@ -158,10 +109,10 @@ class Vocabulary:
 
     def _best_costs(self, heard: _Heard, hearings: Sequence[Hearing]) -> list[Match]:
         """The near matches of what was heard, each at its cost in the hearing that comes nearest to it."""
-        matches = [one for one in self.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
+        matches = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
         if not matches or not hearings:
             return matches
-        near = Vocabulary(dict.fromkeys(one.entry for one in matches), self._sounds)
+        near = SoundSearch(dict.fromkeys(one.entry for one in matches), self._sounds)
         others: dict[Entry, list[tuple[float, float, float]]] = defaultdict(list)
         for hearing in hearings:
             other = _Heard(hearing.words)
@@ -173,32 +124,6 @@ class Vocabulary:
             ended = heard.ends[match.end - 1] + _SAME_MOMENT_SECONDS
             costs = [cost for cost, start, end in others[match.entry] if start < ended and end > begun]
             found.append(replace(match, cost=min([match.cost, *costs])))
-        return found
-
-    def matches(self, heard: Sequence[str]) -> list[Match]:
-        """The entries that sound somewhat like a stretch of these syllables ('' for what is none), the best stretch each."""
-        numbers = np.array([self._sounds.number_of(s) for s in heard], np.int32)
-        if not len(numbers) or (numbers == BARRIER).all():
-            return []
-        found: list[Match] = []
-        for group in self._groups:
-            found += self._in_group(group, numbers)
-        return found
-
-    def _in_group(self, group: _Group, heard: NDArray[np.int32]) -> list[Match]:
-        cost, start = _stretches(group.said, heard, self._sounds)
-        length = group.said.shape[1]
-        near = np.argwhere(cost[:, 1:] <= _FARTHEST_COST * length)
-        best: dict[int, list[tuple[float, int, int]]] = defaultdict(list)
-        for row, column in near:
-            best[int(row)].append((float(cost[row, column + 1]), int(start[row, column + 1]), int(column) + 1))
-        found = []
-        for row, stretches in best.items():
-            taken: list[tuple[int, int]] = []
-            for value, begin, end in sorted(stretches):
-                if end > begin and all(end <= a or begin >= b for a, b in taken):
-                    taken.append((begin, end))
-                    found.append(Match(group.entries[row], begin, end, value, length))
         return found
 
 
@@ -213,7 +138,7 @@ class _Hit:
 def _judged(match: Match, heard: _Heard) -> _Hit | None:
     """How likely the entry was said there; None when it is not likely enough.
 
-    Fitted by logistic regression on sentences with and without invented names (see tests/bench/places.py).
+    Fitted by logistic regression on sentences with and without invented names (`hotline evaluate vocabulary --fit` prints the weights anew).
     """
     confidences = heard.confidences[match.start : match.end]
     unsure = 1.0 - sum(confidences) / len(confidences)
@@ -308,34 +233,6 @@ class _Heard:
                 )
             begin += len(word.text)
         return told
-
-
-def _stretches(
-    said: NDArray[np.int32], heard: NDArray[np.int32], sounds: SoundCosts
-) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """For every entry and every end in the heard syllables: the cheapest stretch that ends there, and its start."""
-    rows, length = said.shape
-    columns = len(heard) + 1
-    cost = np.zeros((rows, columns), np.float32)
-    start = np.broadcast_to(np.arange(columns, dtype=np.int32), (rows, columns))
-    # What is no syllable lies in no name.
-    made_up_cost = np.where(heard == BARRIER, BARRIER_COST, sounds.made_up).astype(np.float32)
-    for at in range(length):
-        lost = cost + np.float32(sounds.lost)
-        heard_as = sounds.costs[said[:, at]][:, heard]
-        through = np.full_like(cost, np.inf)
-        through[:, 1:] = cost[:, :-1] + heard_as
-        moved = np.zeros_like(start)
-        moved[:, 1:] = start[:, :-1]
-        now = np.minimum(lost, through)
-        begun = np.where(through <= lost, moved, start)
-        if at < length - 1:  # a syllable made up inside the entry
-            made_up = now[:, :-1] + made_up_cost
-            better = made_up < now[:, 1:]
-            now[:, 1:] = np.where(better, made_up, now[:, 1:])
-            begun[:, 1:] = np.where(better, begun[:, :-1], begun[:, 1:])
-        cost, start = now, begun
-    return cost, start
 
 
 @lru_cache(maxsize=65536)

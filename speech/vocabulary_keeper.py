@@ -12,8 +12,9 @@ from pathlib import Path
 import structlog
 
 from speech.confusions import SoundCosts, shipped_confusions
-from speech.vocabulary import Entry, Vocabulary
+from speech.vocabulary import Vocabulary
 from speech.vocabulary_list import ListProblem, ReadList, Severity, read_list
+from speech.vocabulary_search import Entry
 
 log = structlog.get_logger(__name__)
 

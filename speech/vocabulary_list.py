@@ -20,7 +20,8 @@ from pypinyin import lazy_pinyin
 
 from speech.spoken import spoken_form
 from speech.syllables import is_syllable, plain_pinyin
-from speech.vocabulary import SHORTEST_SYLLABLES, Entry, Reading
+from speech.vocabulary import SHORTEST_SYLLABLES
+from speech.vocabulary_search import Entry, Reading
 
 MAX_ENTRIES = 5000
 MAX_SYLLABLES = 12

@@ -29,6 +29,8 @@ from speech.admission import Admission, Level, Limits, Load
 from speech.audio import SAMPLE_RATE_HZ
 from speech.errors import SpeechError
 from speech.recognizer import Partial, RecognizerStream
+from speech.vocabulary import Vocabulary
+from speech.vocabulary_ear import HEARINGS_WORK_SECONDS, ListedWords
 from speech.vosk_files import check_model
 from speech.vosk_stream import VoskStream
 
@@ -71,8 +73,17 @@ class _Ready:
 class VoskEngine:
     """A Recognizer. Call `load` before `open`, `close` at the end. Streams belong to the event loop that opened them."""
 
-    def __init__(self, model_dir: Path, workers: int = 0, limits: Limits | None = None) -> None:
-        """`workers`: decoding threads; 0 is one a core. `limits`: when a call is not heard live any more."""
+    def __init__(
+        self,
+        model_dir: Path,
+        workers: int = 0,
+        limits: Limits | None = None,
+        vocabulary: Callable[[], Vocabulary] | None = None,
+    ) -> None:
+        """`workers`: decoding threads; 0 is one a core. `limits`: when a call is not heard live any more.
+
+        `vocabulary`: the city's own words as they are now, asked once a stream.
+        """
         self._model_dir = Path(model_dir)
         self._worker_count = workers or os.cpu_count() or 1
         self._model: Any = None
@@ -84,6 +95,7 @@ class VoskEngine:
         # [wall second, decode seconds, seconds of sound], callers' only
         self._busy: deque[list[float]] = deque(maxlen=_LOAD_WINDOW_SECONDS + 1)
         self._pace = 0.0  # decode seconds a second of sound, as the probe or the seconds before the last ten had it
+        self._vocabulary = vocabulary
         self._admission = Admission(limits)
         self._level = Level.NORMAL
         self.supports_grammar = False
@@ -211,7 +223,10 @@ class VoskEngine:
         """See `Recognizer.open`. `background`: decoded only while no caller waits. Raises SpeechError `speech-engine-closed` before `load` and after `close`."""
         if self._model is None or self._closed:
             raise SpeechError("speech-engine-closed", "the speech engine is not loaded, or closed again")
-        stream = VoskStream(self, asyncio.get_running_loop(), self._grammar(phrases), on_partial, background)
+        # Where one of a few answers is expected no place is meant.
+        stream = VoskStream(
+            self, asyncio.get_running_loop(), self._grammar(phrases), on_partial, background, listed_words=not phrases
+        )
         with self._lock:
             self._open.add(stream)
         metrics.STREAMS_OPEN.inc()
@@ -265,6 +280,27 @@ class VoskEngine:
         # Partials without times: with them Vosk tells each word one to two seconds later.
         recognizer.SetWords(True)
         return recognizer
+
+    def listed_words(self, *, background: bool) -> ListedWords | None:
+        """Called on a worker: what puts the city's own words into one stream; None when there are none."""
+        try:
+            vocabulary = self._vocabulary() if self._vocabulary is not None else None
+        except Exception:  # a list of names is no reason to lose what a caller says
+            log.exception("vocabulary_failed", model=self.name)
+            return None
+        if vocabulary is None or not vocabulary.entries:
+            return None
+        return ListedWords(
+            vocabulary,
+            lambda: self.new_recognizer(None),
+            self.model_rate_hz,
+            lambda: math.inf if background else self._seconds_for_hearings(),
+        )
+
+    def _seconds_for_hearings(self) -> float:
+        """So much sound may be heard a second time while its caller waits for the final words."""
+        load = self.measured()
+        return HEARINGS_WORK_SECONDS / max(load.pace, 0.001) if self._level is Level.NORMAL else 0.0
 
     def schedule(self, stream: VoskStream) -> None:
         self._ready.put(stream)

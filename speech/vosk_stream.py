@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,8 @@ from speech.audio import BYTES_PER_SECOND, SAMPLE_RATE_HZ, seconds_of
 from speech.errors import SpeechError
 from speech.fed_time import FedTime
 from speech.recognizer import Partial, SpokenWord, Transcript
+from speech.vocabulary_ear import ListedWords
+from speech.vosk_result import is_word, words_of
 
 if TYPE_CHECKING:
     from speech.vosk_engine import VoskEngine
@@ -60,7 +63,9 @@ class VoskStream:
         grammar: str | None,
         on_partial: Callable[[Partial], None] | None,
         background: bool = False,
+        listed_words: bool = True,
     ) -> None:
+        """`listed_words`: the city's own words are put in (`speech.vocabulary_ear`)."""
         self._engine = engine
         self._loop = loop
         self._grammar = grammar
@@ -79,6 +84,8 @@ class VoskStream:
         # Touched by workers only, one at a time.
         self._recognizer: Any = None
         self._resampler: Any = None
+        self._listed_words = listed_words
+        self._listed: ListedWords | None = None
         self._time = FedTime()
         self._words: list[SpokenWord] = []  # in fed seconds
         self._decode_seconds = 0.0
@@ -203,24 +210,31 @@ class VoskStream:
             self._recognizer = self._engine.new_recognizer(self._grammar)
             if self._engine.model_rate_hz != SAMPLE_RATE_HZ:
                 self._resampler = soxr.ResampleStream(SAMPLE_RATE_HZ, self._engine.model_rate_hz, 1, dtype="int16")
+            self._listed = self._engine.listed_words(background=self.background) if self._listed_words else None
         for pcm, at_seconds in slices:
             self._time.add(at_seconds, seconds_of(pcm))
         sound = b"".join(pcm for pcm, _ in slices)
         if self._resampler is not None:
             sound = self._resampler.resample_chunk(np.frombuffer(sound, "<i2"), last=last).tobytes()
+        if self._listed is not None:
+            self._listed.fed(sound)
         if sound and self._recognizer.AcceptWaveform(sound):
-            self._words += _words(json.loads(self._recognizer.Result()))
+            self._heard(self._recognizer.Result())
         if last:
-            self._words += _words(json.loads(self._recognizer.FinalResult()))
+            self._heard(self._recognizer.FinalResult())
         spent = time.monotonic() - started
         self._decode_seconds += spent
         self._engine.count(spent, sum(seconds_of(pcm) for pcm, _ in slices), background=self.background)
+
+    def _heard(self, answer: str) -> None:
+        words = words_of(answer)
+        self._words += words if self._listed is None else self._listed.put_in(words)
 
     def _tell_partial(self) -> None:
         if self._on_partial is None or self._shed_partial():
             return
         newest = json.loads(self._recognizer.PartialResult()).get("partial", "").split()
-        text = join_words([word.text for word in self._words] + [word for word in newest if _is_word(word)])
+        text = join_words([word.text for word in self._words] + [word for word in newest if is_word(word)])
         if text == self._partial_text:
             return
         self._partial_text = text
@@ -267,7 +281,7 @@ class VoskStream:
         placed = []
         for word in words:
             start, end = self._time.word(word.start_seconds, word.end_seconds)
-            placed.append(SpokenWord(word.text, round(start, 3), round(end, 3), word.confidence))
+            placed.append(replace(word, start_seconds=round(start, 3), end_seconds=round(end, 3)))
         return tuple(placed)
 
     def _on_loop(self, call: Callable[[], None]) -> None:
@@ -275,16 +289,3 @@ class VoskStream:
             self._loop.call_soon_threadsafe(call)
         except RuntimeError:
             log.info("speech_loop_gone", model=self._engine.name)
-
-
-def _words(result: dict[str, Any]) -> list[SpokenWord]:
-    return [
-        SpokenWord(word["word"], float(word["start"]), float(word["end"]), min(1.0, max(0.0, float(word["conf"]))))
-        for word in result.get("result", ())
-        if _is_word(word["word"])
-    ]
-
-
-def _is_word(word: str) -> bool:
-    """Not one of the marks for noise and the unknown: `[unk]`, `<UNK>`, `!SIL`."""
-    return bool(word) and word[0] not in "[<!"
