@@ -67,7 +67,9 @@ def hide_in_draft(view: DraftView) -> DraftView:
         _hide_turn(turn, [e for e in said if e.turn == index], secrets) for index, turn in enumerate(draft.turns)
     )
     fields = tuple(_hide_field(field, secrets) for field in view.fields)
-    return view.model_copy(update={"draft": draft.model_copy(update=updates), "fields": fields})
+    # Other revisions hold the same words heard otherwise; whoever may not read these needs none of them.
+    hidden = {"draft": draft.model_copy(update=updates), "fields": fields, "replaced": None, "offered": None}
+    return view.model_copy(update=hidden)
 
 
 def _evidence(draft: ComplaintDraft) -> list[Evidence]:

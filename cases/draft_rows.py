@@ -27,11 +27,14 @@ _PHONE_LIKE = re.compile(r"[0-9+()-]+")
 SEARCHED_CASES = 20_000  # a city's days; older ones are found by number, reference or phone
 
 _HAS_RECORDING = sa.exists().where(recordings.c.call_id == drafts.c.call_id).label("has_recording")
+# A newer revision lies beside the one that is shown, and no operator has said no to it.
+_OFFERED = sa.and_(drafts.c.newest > drafts.c.revision, drafts.c.newest > drafts.c.dismissed).label("offered")
 _TAKER = (users.c.name.label("taker"), users.c.display_name.label("taker_name"))
 _ITEM = (
     *(drafts.c.draft_id, drafts.c.call_id, drafts.c.version, drafts.c.status, drafts.c.rank, drafts.c.subject),
     *(drafts.c.category, drafts.c.place, drafts.c.urgency, drafts.c.alerts, drafts.c.received_at, drafts.c.ended),
-    *(drafts.c.complete, drafts.c.taken_at, drafts.c.unsure, drafts.c.edits_count, _HAS_RECORDING, *_TAKER),
+    *(drafts.c.complete, drafts.c.taken_at, drafts.c.unsure, drafts.c.pending, drafts.c.revision, drafts.c.newest),
+    *(drafts.c.dismissed, drafts.c.edits_count, _OFFERED, _HAS_RECORDING, *_TAKER),
 )
 _WITH_TAKER = drafts.outerjoin(users, users.c.id == drafts.c.taken_by)
 
@@ -145,6 +148,12 @@ async def queue_counts(tx: AsyncConnection) -> tuple[int, int]:
     )
     row = (await tx.execute(query)).one()
     return int(row[0] or 0), int(row[1])
+
+
+async def pending_count(tx: AsyncConnection) -> int:
+    """Open drafts that wait for words."""
+    query = sa.select(sa.func.count()).where(drafts.c.is_open == sa.true(), drafts.c.pending == sa.true())
+    return int((await tx.execute(query)).scalar_one())
 
 
 def _cursor(*parts: Any) -> str:

@@ -35,6 +35,7 @@ from cases.schema import (
 FIELD_PATHS = (*UNDERSTOOD_FIELDS, *(f"caller.{name}" for name in CALLER_FIELDS))
 REQUIRED_PATHS = ("appeal_type", "category", "subject", "narrative")
 SURE_FROM = 0.8
+PENDING_WORDS = "待转写 not transcribed"  # what the queue calls it: typed into the search it lists them
 PHONE_PATH = "caller.callback_number"
 # Landlines with area code and extension, mobiles, service numbers (95xxx), +86…; spaces and hyphens as people write them.
 _PHONE = re.compile(r"\+?\d(?:[ -]?\d){4,14}(?:\s*(?:[xX#*-]|转)\s*\d{1,6})?")
@@ -238,6 +239,7 @@ class RowSummary:
     urgency: str
     alerts: list[str]
     unsure: int
+    pending: bool
     search: str
 
 
@@ -252,7 +254,9 @@ def summarise(draft: ComplaintDraft, edits: Mapping[str, Any]) -> RowSummary:
     alerts = sorted({alert.kind.value for alert in draft.alerts})
     phones = [draft.caller.number, values[PHONE_PATH], understood(draft, PHONE_PATH).value]
     digits = [re.sub(r"\D", "", phone) for phone in phones if phone]
+    pending = any(turn.pending for turn in draft.turns)
     words = [subject, category, place, draft.reference, values["caller.name"] or "", narrative[:500], *digits]
+    words += [PENDING_WORDS] if pending else []
     return RowSummary(
         rank=_rank(draft, alerts, urgency),
         subject=(subject or narrative)[:SUBJECT_MAX_CHARS],
@@ -261,6 +265,7 @@ def summarise(draft: ComplaintDraft, edits: Mapping[str, Any]) -> RowSummary:
         urgency=urgency,
         alerts=alerts,
         unsure=sum(view.sureness is Sureness.CHECK for view in views.values()),
+        pending=pending,
         search=_plain("\n".join(words)).lower(),
     )
 

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 import structlog
 
 from cases import draft_rows as rows
-from cases import metrics
+from cases import metrics, revisions
 from cases.fields import summarise
-from cases.lifecycle import Action, Status
+from cases.lifecycle import OPEN, Action, Status
 from cases.live import LiveBoard
 from cases.recordings import RecordingFiles
+from cases.revisions import Outcome
 from cases.schema import ComplaintDraft, DraftReceipt, LiveUpdate, Recording
 from cases.store import Database
 from cases.tables import drafts, history, recordings
@@ -42,7 +43,7 @@ class Intake:
         self._recording_turn = asyncio.Lock()
 
     async def receive_draft(self, draft: ComplaintDraft) -> DraftReceipt:
-        """Keeps a draft once, however often it is sent; the first one counts."""
+        """Keeps a draft once, however often it is sent. A higher revision replaces it, or is offered beside it."""
         now, draft_id = self.clock(), str(draft.draft_id)
         values = {
             "draft_id": draft_id,
@@ -50,6 +51,8 @@ class Intake:
             "received_at": draft.received_at,
             "stored_at": now,
             "draft": draft.model_dump_json(),
+            "revision": draft.revision,
+            "newest": draft.revision,
             "edits": {},
             "edits_count": 0,
             "status": Status.WAITING.value,
@@ -62,17 +65,22 @@ class Intake:
         async with self.db.write() as tx:
             statement = self.db.insert(drafts).values(values).on_conflict_do_nothing(index_elements=["draft_id"])
             created = (await tx.execute(statement.returning(drafts.c.draft_id))).scalar() is not None
+            outcome = Outcome.CREATED if created else await revisions.receive(tx, draft, now)
             if created:
                 entry = {"at": now, "actor": "producer", "actor_name": draft.channel.value}
                 steps = {"action": Action.RECEIVED.value, "to_status": Status.WAITING.value}
                 await tx.execute(history.insert().values(draft_id=draft_id, **entry, **steps))
             status = (await tx.execute(sa.select(drafts.c.status).where(drafts.c.draft_id == draft_id))).scalar_one()
-        metrics.DRAFTS_RECEIVED.labels("created" if created else "repeated").inc()
-        log.info("draft_received", draft_id=draft_id, call_id=draft.call_id, created=created)
+        metrics.DRAFTS_RECEIVED.labels(outcome.value).inc()
+        names = {"draft_id": draft_id, "call_id": draft.call_id, "revision": draft.revision}
+        log.info("draft_received", **names, outcome=outcome.value)
         if self.board.deliver(draft.call_id):
             self.telling.gone(draft.call_id)
-        if created:
-            await self.telling.draft(draft_id, "added")
+        if outcome in (Outcome.REPLACED, Outcome.OFFERED):
+            metrics.REVISIONS.labels(outcome.value).inc()
+        if outcome is not Outcome.REPEATED:
+            row_change = "added" if created else "changed" if Status(status) in OPEN else None
+            await self.telling.draft(draft_id, row_change)
         return DraftReceipt(draft_id=draft.draft_id, created=created, status=status)
 
     async def receive_recording(

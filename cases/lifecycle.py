@@ -35,6 +35,10 @@ class Action(StrEnum):
     CONFIRM = "confirm"
     REJECT = "reject"
     UNDO = "undo"
+    REVISED = "revised"  # the producer heard the call better: shown from now on
+    OFFERED = "offered"  # the same, while an operator was at it: only offered
+    ADOPT = "adopt"  # its taker changes to another revision, or back
+    DISMISS = "dismiss"  # its taker wants none of what is offered, or thinks better of it
 
 
 class Role(StrEnum):

@@ -7,6 +7,10 @@ from prometheus_client import Counter, Gauge, Histogram
 DRAFTS_RECEIVED = Counter("hotline_cases_drafts_received_total", "Drafts from producers", ["result"])
 TRANSITIONS = Counter("hotline_cases_transitions_total", "Steps in the life of drafts", ["action"])
 EDITS = Counter("hotline_cases_edits_total", "Requests that edited fields")
+REVISIONS = Counter(
+    "hotline_cases_revisions_total", "Revisions of drafts: shown, offered, adopted, put back, dismissed", ["result"]
+)
+PENDING = Gauge("hotline_cases_pending_drafts", "Open drafts with something not yet transcribed")
 RECORDINGS = Counter("hotline_cases_recordings_total", "Recordings from producers", ["result"])
 RECORDING_BYTES = Counter("hotline_cases_recording_bytes_total", "Bytes of recordings kept")
 LOGINS = Counter("hotline_cases_logins_total", "Attempts to log in", ["result"])

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 SCHEMA_VERSION = 1
 SUBJECT_MAX_CHARS = 30
-REVISION_MAX = 1_000_000
+REVISION_MAX = 1000
 _DRAFT_NAMESPACE = UUID("8b0b7a50-6f0e-5d6c-9a53-4f1d9f0c1234")
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from cases import draft_rows as rows
-from cases import lifecycle, metrics
+from cases import lifecycle, metrics, revisions
 from cases.accounts import Accounts, producer_token
 from cases.case_number import case_number, check_template, counter_name
 from cases.categories import category_exists
@@ -127,6 +127,7 @@ class CasesService:
             row = await rows.load(tx, draft_id)
             entries = await rows.history_of(tx, draft_id)
             recording = rows.recording_of(await rows.find_recording(tx, row.call_id))
+            before, above = await revisions.rehearings(tx, row)
         now, state = self.clock(), rows.state_of(row)
         draft = ComplaintDraft.model_validate_json(row.draft)
         open_undo = state.undo_until is not None and now <= state.undo_until
@@ -148,6 +149,8 @@ class CasesService:
             may_take_over=others
             and (actor.role in lifecycle.MAY_TAKE_OVER or lifecycle.is_stale(state, self.rules, now)),
             history=entries,
+            dismissed=row.dismissed,
+            **(await revisions.compare(draft, row, before, above) if before or above else {}),
         )
         return view if state.is_open or view.may_undo or sees_confidential(actor.role) else hide_in_draft(view)
 
@@ -173,6 +176,32 @@ class CasesService:
 
     async def undo(self, draft_id: str, actor: Actor, version: int) -> DraftView:
         return await self._step(draft_id, actor, lambda s, now: lifecycle.undo(s, actor, version, now, self.rules))
+
+    async def adopt(self, draft_id: str, actor: Actor, version: int, revision: int) -> DraftView:
+        """The taker's draft is shown as another revision has it. What was typed stays; so does the life cycle's state."""
+        return await self._change_offer(draft_id, actor, version, revision, revisions.adopt)
+
+    async def dismiss(self, draft_id: str, actor: Actor, version: int, revision: int) -> DraftView:
+        """The taker wants nothing up to `revision`; with 0 what was dismissed is offered again."""
+        return await self._change_offer(draft_id, actor, version, revision, revisions.dismiss)
+
+    async def _change_offer(
+        self, draft_id: str, actor: Actor, version: int, revision: int, change: revisions.Change
+    ) -> DraftView:
+        now = self.clock()
+        async with self.db.write() as tx:
+            row = await rows.load(tx, draft_id, lock=True)
+            state = rows.state_of(row)
+            with _naming_taker(row):
+                lifecycle.require_taker(state, actor, self.rules, now)
+            if version != state.version:
+                raise lifecycle.changed(state)
+            done = await change(tx, row, revision, (actor.name, actor.display_name), now)
+        if done:
+            metrics.REVISIONS.labels(done).inc()
+            log.info("revision_answered", draft_id=draft_id, actor=actor.name, done=done, revision=revision)
+            await self.telling.draft(draft_id, "changed")
+        return await self.draft(draft_id, actor)
 
     async def edit(self, draft_id: str, actor: Actor, body: EditBody) -> EditReceipt:
         """Keeps what the taker typed. The version is the take's, so his edits never conflict with each other."""
@@ -200,6 +229,7 @@ class CasesService:
         return EditReceipt(
             draft_id=draft_id,
             version=state.version,
+            revision=row.revision,
             edits_count=row.edits_count + 1,
             unsure=sum(view.sureness is Sureness.CHECK for view in fields),
             fields=fields,
@@ -268,6 +298,7 @@ class CasesService:
         async with self.db.read() as tx:
             stale = [row.draft_id for row in await tx.execute(query)]
             urgent, waiting = await rows.queue_counts(tx)
+            metrics.PENDING.set(await rows.pending_count(tx))
         metrics.WAITING.labels("urgent").set(urgent)
         metrics.WAITING.labels("routine").set(waiting - urgent)
         gone = 0

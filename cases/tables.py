@@ -73,7 +73,10 @@ drafts = sa.Table(
     _column("call_id", sa.String(64), index=True),
     _column("received_at", UtcDateTime),
     _column("stored_at", UtcDateTime),
-    _column("draft", sa.Text),  # the producer's JSON, never changed
+    _column("draft", sa.Text),  # the producer's JSON as shown now: never edited, only replaced by another revision
+    _column("revision", sa.Integer, server_default=sa.text("0")),  # of the draft that is shown
+    _column("newest", sa.Integer, server_default=sa.text("0")),  # the highest revision that came: above, it is offered
+    _column("dismissed", sa.Integer, server_default=sa.text("0")),  # an operator wants nothing up to this one
     _column("edits", sa.JSON),  # field path -> value as typed (null: emptied)
     _column("edits_count", sa.Integer),
     _column("status", sa.String(16)),
@@ -96,9 +99,20 @@ drafts = sa.Table(
     _column("ended", sa.String(16)),
     _column("complete", sa.Boolean),
     _column("unsure", sa.Integer),
+    _column("pending", sa.Boolean, server_default=sa.false()),  # something was recorded and not yet transcribed
     _column("search", sa.Text),
     sa.Index("ix_drafts_queue", "is_open", "rank", "received_at", "draft_id", "status"),
     sa.Index("ix_drafts_taken", "status", "touched_at"),
+)
+
+# The other revisions of a draft: what was shown before, and a newer one that is only offered. Some rows a draft at most.
+draft_revisions = sa.Table(
+    "draft_revisions",
+    metadata,
+    sa.Column("draft_id", sa.String(36), sa.ForeignKey("drafts.draft_id"), primary_key=True),
+    sa.Column("revision", sa.Integer, primary_key=True),
+    _column("draft", sa.Text),  # the producer's JSON
+    _column("stored_at", UtcDateTime),  # when it came as an offer, or stopped being the one that is shown
 )
 
 cases = sa.Table(

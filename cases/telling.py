@@ -56,5 +56,8 @@ class Telling:
             taken_by=item.taken_by,
             taken_by_name=item.taken_by_name,
             has_recording=item.has_recording,
+            revision=item.revision,
+            newest=row.newest,
+            dismissed=row.dismissed,
         )
         self.fanout.change("draft", draft_change.model_dump_json())

@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, Field, JsonValue, StringConstraints
 
 from cases.fields import FieldView, Sureness
 from cases.lifecycle import Action, Role, Status
-from cases.schema import ComplaintDraft, Recording, Wire
+from cases.schema import REVISION_MAX, ComplaintDraft, Recording, Wire
+from cases.what_changed import Rehearing
 
 __all__ = ["FieldView", "Sureness"]
 
@@ -40,6 +41,8 @@ class QueueItem(Wire):
     """One waiting or taken draft. `taken_by` is a user's name, `taken_by_name` what people call him.
 
     unsure: how many fields are to be checked. rank: 0 alert, 1 emergency, 2 urgent, 3 routine (the queue's order).
+    pending: something that was said is recorded and not yet transcribed. revision: of the draft as it is shown, from 0.
+    offered: a newer revision lies beside it and waits for an operator's yes or no.
     """
 
     draft_id: str
@@ -59,6 +62,9 @@ class QueueItem(Wire):
     taken_by_name: str | None = None
     taken_at: AwareDatetime | None = None
     unsure: int
+    pending: bool
+    revision: int
+    offered: bool
     has_recording: bool
 
 
@@ -97,7 +103,10 @@ class QueueChange(Wire):
 
 
 class DraftChange(Wire):
-    """SSE event `draft`: something of this draft is new (status, edits or recording)."""
+    """SSE event `draft`: something of this draft is new (status, edits, recording, or a revision of its words).
+
+    `newest`: the highest revision that came; `dismissed`: up to which an operator wants none.
+    """
 
     draft_id: str
     version: int
@@ -106,6 +115,9 @@ class DraftChange(Wire):
     taken_by: str | None = None
     taken_by_name: str | None = None
     has_recording: bool
+    revision: int
+    newest: int
+    dismissed: int
 
 
 class HistoryEntry(Wire):
@@ -122,7 +134,11 @@ class HistoryEntry(Wire):
 
 
 class DraftView(Wire):
-    """One draft with everything a desk shows. `may_undo`: the one who asks can undo until `undo_until`."""
+    """One draft with everything a desk shows. `may_undo`: the one who asks can undo until `undo_until`.
+
+    `replaced`: what this revision of the draft has replaced. `offered`: a newer revision, that came when an operator was
+    at the draft already; its taker may adopt it, and go back, or dismiss it. Of a closed draft it is for information.
+    """
 
     draft: ComplaintDraft
     fields: tuple[FieldView, ...]
@@ -138,14 +154,18 @@ class DraftView(Wire):
     undo_until: AwareDatetime | None = None
     may_undo: bool = False
     may_take_over: bool = False
+    replaced: Rehearing | None = None
+    offered: Rehearing | None = None
+    dismissed: int = 0
     history: tuple[HistoryEntry, ...] = ()
 
 
 class EditReceipt(Wire):
-    """Answer to an edit: every field as it stands now."""
+    """Answer to an edit: every field as it stands now. `revision`: of the draft that they were understood from."""
 
     draft_id: str
     version: int
+    revision: int
     edits_count: int
     unsure: int
     fields: tuple[FieldView, ...]
@@ -153,6 +173,18 @@ class EditReceipt(Wire):
 
 class VersionBody(Wire):
     version: int = Field(ge=0)
+
+
+class AdoptBody(VersionBody):
+    """`revision`: the one offered, or the one before to go back."""
+
+    revision: int = Field(ge=0, le=REVISION_MAX)
+
+
+class DismissBody(VersionBody):
+    """Nothing up to `revision` is offered any more; 0 offers again what was dismissed."""
+
+    revision: int = Field(ge=0, le=REVISION_MAX)
 
 
 class TakeBody(VersionBody):

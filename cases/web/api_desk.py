@@ -9,9 +9,11 @@ from aiohttp import web
 from cases.categories import categories
 from cases.errors import CasesError
 from cases.views import (
+    AdoptBody,
     CasePage,
     CaseView,
     CategoriesView,
+    DismissBody,
     DraftView,
     EditBody,
     EditReceipt,
@@ -76,6 +78,16 @@ async def reject_draft(request: web.Request) -> web.Response:
 async def undo_draft(request: web.Request) -> web.Response:
     body, actor = await read_body(request, VersionBody), session_of(request).actor
     return json_response(await request.app[SERVICE].undo(_draft_id(request), actor, body.version))
+
+
+async def adopt_revision(request: web.Request) -> web.Response:
+    body, actor = await read_body(request, AdoptBody), session_of(request).actor
+    return json_response(await request.app[SERVICE].adopt(_draft_id(request), actor, body.version, body.revision))
+
+
+async def dismiss_offer(request: web.Request) -> web.Response:
+    body, actor = await read_body(request, DismissBody), session_of(request).actor
+    return json_response(await request.app[SERVICE].dismiss(_draft_id(request), actor, body.version, body.revision))
 
 
 async def edit_draft(request: web.Request) -> web.Response:
@@ -158,6 +170,28 @@ ROUTES = (
         VersionBody,
         (),
         ("undo-over", "undo-not-yours"),
+    ),
+    Route(
+        "POST",
+        f"{_DRAFT}/adopt",
+        adopt_revision,
+        "Show the revision that is offered, or the one before again; what was typed stays",
+        _S,
+        _VIEW,
+        AdoptBody,
+        (),
+        (*_STEP, "revision-unknown"),
+    ),
+    Route(
+        "POST",
+        f"{_DRAFT}/dismiss",
+        dismiss_offer,
+        "Offer nothing up to this revision any more; 0 offers it again",
+        _S,
+        _VIEW,
+        DismissBody,
+        (),
+        _STEP,
     ),
     Route(
         "GET",

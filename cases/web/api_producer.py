@@ -81,11 +81,11 @@ ROUTES = (
         "POST",
         "/api/drafts",
         post_draft,
-        "Hand over a draft; the same draft_id again changes nothing",
+        "Hand over a draft; again it changes nothing, with a higher revision it replaces an untouched one",
         Lets.PRODUCER,
         {201: DraftReceipt, 200: DraftReceipt},
         body=ComplaintDraft,
-        problems=("draft-invalid", "json-invalid", "body-too-large", "database-away"),
+        problems=("draft-invalid", "json-invalid", "body-too-large", "database-away", "revision-call"),
     ),
     Route(
         "PUT",
