@@ -17,6 +17,7 @@ from hotline.settings import Settings
 from ivr.prompts import check as check_prompts
 from speech.errors import SpeechError
 from speech.models import find_model
+from speech.wider_search import WIDER, wider_conf_of
 
 LEAST_FREE_GIB = 2.0
 
@@ -36,7 +37,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at host, Asterisk, model, voice, prompts, backend and call handler; never raises for what it looks at."""
-    findings = [*_host(settings), _asterisk(settings), *_model(settings)]
+    findings = [*_host(settings), _asterisk(settings), *_model(settings), *_second_model(settings)]
     findings += [await asyncio.to_thread(_voice, settings), _prompts(settings)]
     findings += await asyncio.gather(
         _answers("case backend", f"{settings.cases_url}/healthz"),
@@ -94,6 +95,26 @@ def _model(settings: Settings) -> list[Finding]:
             "for people, add an official one: hotline model add small-cn",
         )
     ]
+
+
+def _second_model(settings: Settings) -> list[Finding]:
+    """Nothing when there is no second pass: it is a choice, not a lack."""
+    wanted, what = settings.speech.second_pass_model, "second pass"
+    if not wanted:
+        return []
+    try:
+        first = find_model(settings.speech.model, settings.models_dir)
+        if wanted == WIDER:
+            wider_conf_of(first.path)
+            return [Finding("ok", what, f"{first.name} with a wider search, after each call")]
+        model = find_model(wanted, settings.models_dir)
+    except SpeechError as error:
+        mend = "set speech.second_pass_model to 'wider' or an installed model (hotline model list)"
+        return [Finding("bad", what, f"{error.message}; calls are heard once", mend)]
+    if model.path.resolve() == first.path.resolve():
+        found = f"{model.name} is what calls are heard with already"
+        return [Finding("warn", what, found, "set speech.second_pass_model to 'wider' or a larger model")]
+    return [Finding("ok", what, f"{model.name}, after each call: {model.description}")]
 
 
 def _voice(settings: Settings) -> Finding:

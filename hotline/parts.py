@@ -92,6 +92,7 @@ async def run_ivr(settings: Settings) -> None:
 
     from cases.client import CasesClient
     from cases.service import producer_token
+    from hotline.ears import make_ears
     from hotline.serve import until_told_to_stop
     from ivr.server import IvrServer
 
@@ -109,6 +110,8 @@ async def run_ivr(settings: Settings) -> None:
             voice=voice,
             client=client,
             timezone=ZoneInfo(settings.ivr.timezone),
+            door=engine,
+            ears=make_ears(settings, engine),
         )
         try:
             await server.start()

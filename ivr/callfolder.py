@@ -22,8 +22,8 @@ from pydantic import ValidationError
 
 from cases.schema import Caller, CallTranscript, ComplaintDraft, Ended
 from ivr.errors import CallError
-from ivr.events import AudioConnected, DraftDelivered, Fact, RecordingDelivered, TurnEnded
-from ivr.journal import JOURNAL_NAME, disk_error, encode_fact, read_journal, sync_folder
+from ivr.events import AudioConnected, DraftDelivered, DraftReady, Fact, RecordingDelivered, TurnEnded
+from ivr.journal import JOURNAL_NAME, disk_error, encode_fact, read_journal, revision_of, sync_folder
 from speech.audio import repair_wav
 from speech.errors import SpeechError
 
@@ -40,7 +40,7 @@ _CALLER = re.compile(r"^\+?[0-9]{1,20}$")
 
 class FolderState(StrEnum):
     LIVE = "live"  # the call is being handled by this process
-    UNFINISHED = "unfinished"  # a journal without a draft
+    UNFINISHED = "unfinished"  # a journal without a draft, or with one of an earlier revision
     ORPHANED = "orphaned"  # sound but no readable journal: we were down, or it broke
     DRAFTED = "drafted"  # draft.json, not known to be with the backend
     DELIVERED = "delivered"  # the backend has the draft, not the recording
@@ -74,11 +74,19 @@ def look_at(path: Path) -> CallFolder:
     facts = tuple(read_journal(path / JOURNAL_NAME)) if (path / JOURNAL_NAME).exists() else ()
     if not facts:
         state = FolderState.ORPHANED if has_words(path) else FolderState.UNHEARD
-    elif any(isinstance(fact, DraftDelivered) for fact in facts):
+    elif any(isinstance(fact, DraftDelivered) and fact.revision >= revision_of(facts) for fact in facts):
         state = FolderState.DELIVERED
     else:
-        state = FolderState.DRAFTED if (path / DRAFT).exists() else FolderState.UNFINISHED
+        state = FolderState.DRAFTED if _drafted(path, facts) else FolderState.UNFINISHED
     return CallFolder(path, state, facts, quiet)
+
+
+def _drafted(path: Path, facts: Sequence[Fact]) -> bool:
+    """Whether draft.json is of the newest revision. One without its DraftReady may be of the revision before."""
+    if not (path / DRAFT).exists():
+        return False
+    revision = revision_of(facts)
+    return revision == 0 or any(isinstance(fact, DraftReady) and fact.revision == revision for fact in facts)
 
 
 def call_folder(spool: Path, folder: str, call_id: str) -> Path:

@@ -189,6 +189,13 @@ class CallEnded(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class HearingBegun(Fact):
+    """A hearing after the call begins. One that has begun often and never ended is given up: it kills who does it."""
+
+    hearing: Hearing
+
+
+@dataclass(frozen=True, slots=True)
 class TurnHeardAgain(Fact):
     """The words of a turn, recognised from the recording after the call. They count once CallHeardAgain is there.
 

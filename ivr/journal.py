@@ -291,6 +291,11 @@ def _join(pieces: Iterable[tuple[str, tuple[Word, ...]]]) -> tuple[str, tuple[Wo
 
 def turns_of(facts: Iterable[Fact]) -> tuple[Turn, ...]:
     """The turns of a call, ended or not, in their order."""
+    return tuple(turns_by_index(facts).values())
+
+
+def turns_by_index(facts: Iterable[Fact]) -> dict[int, Turn]:
+    """As `turns_of`, by the number that the facts give a turn."""
     turns: dict[int, _TurnSoFar] = {}
     unheard = heard_late = False
     again: dict[int, TurnHeardAgain] = {}
@@ -321,7 +326,7 @@ def turns_of(facts: Iterable[Fact]) -> tuple[Turn, ...]:
                 turn.partial = None
             case TurnEnded():
                 turn.ended = fact
-    return tuple(turns[index].turn(unheard=unheard, heard_late=heard_late) for index in sorted(turns))
+    return {index: turns[index].turn(unheard=unheard, heard_late=heard_late) for index in sorted(turns)}
 
 
 def revision_of(facts: Iterable[Fact]) -> int:

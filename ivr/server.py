@@ -22,12 +22,14 @@ from cases import drafting
 from cases.client import CasesClient, LivePoster
 from cases.schema import Ended
 from ivr.agi import CHANNEL_UP, AgiCall, AgiServer, CallerGone
+from ivr.answers import answer_of
 from ivr.audiosocket import AudioSocketServer, Rendezvous
 from ivr.errors import CallError
 from ivr.menu import MenuKeeper
 from ivr.prompts import PromptStore, Speaker
 from ivr.reference import ReferenceNumbers
-from ivr.session import CallFacts, CallSession, Parts
+from ivr.second_pass import Ears, HearingLater
+from ivr.session import CallFacts, CallSession, Door, Parts
 from ivr.settings import IvrSettings
 from ivr.spool import Spool
 from speech.recognizer import Recognizer
@@ -63,7 +65,10 @@ class IvrServer:
         voice: Speaker,
         client: CasesClient,
         timezone: ZoneInfo,
+        door: Door | None = None,
+        ears: Ears | None = None,
     ) -> None:
+        """`door`: which calls are heard live, None: all. `ears`: what hears recordings after their calls, None: nobody."""
         self._settings = settings
         self._menus = MenuKeeper(prompts_dir)
         self._live = LivePoster(client)
@@ -74,6 +79,7 @@ class IvrServer:
             client,
             drafting.draft,
             lambda path: transcribe_file(recognizer, path),
+            HearingLater(ears, lambda turn: answer_of(self._menus.current(), turn)) if ears is not None else None,
             message_prompt=self._text("leave_message"),
             recover_every_seconds=settings.recover_every_seconds,
             keep_days=settings.keep_days,
@@ -87,6 +93,7 @@ class IvrServer:
             live=self._live,
             voice_threads=self._voice_threads,
             timezone=timezone,
+            door=door,
         )
         self._sound = AudioSocketServer(settings.audiosocket_host, settings.audiosocket_port)
         self._agi = AgiServer(

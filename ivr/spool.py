@@ -4,6 +4,8 @@ The folder on disk is the only state, so every step can be done again: the draft
 and the backend takes a draft it knows for the same; a recording is put, not added. One process owns a spool (flock).
 
     journal ──draft_fn──► draft.json + DraftReady ──POST──► DraftDelivered ──PUT──► RecordingDelivered ──► done
+        ▲                                       └─► the recording is heard again, where that is due (`later`)
+        └── CallHeardAgain with a higher revision ──┘
 
 Sending is off the call path. In memory there is only a bounded list of folders to look at; what does not fit is found
 again by the next recovery. While the backend is away one try is made at a time, further and further apart (at most
@@ -42,7 +44,7 @@ from ivr.events import (
     Fact,
     RecordingDelivered,
 )
-from ivr.journal import Journal, disk_error, transcript_of, turns_of
+from ivr.journal import Journal, disk_error, revision_of, transcript_of, turns_of
 from ivr.metrics import (
     CALLS_RECOVERED,
     DELIVERY_FAILURES,
@@ -70,6 +72,19 @@ class Backend(Protocol):
 
 
 DraftFn = Callable[[CallTranscript], ComplaintDraft]
+
+
+class Later(Protocol):
+    """Who recognises recordings after their calls: `ivr.second_pass.HearingLater`. A folder is done when nothing is
+    due any more."""
+
+    def start(self, keeper: Spool) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def due(self, facts: Sequence[Fact]) -> object | None: ...
+
+    async def offer(self, path: Path, facts: Sequence[Fact], began_at: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +115,7 @@ class Spool:
         backend: Backend,
         draft: DraftFn,
         transcribe: TranscribeFn | None = None,
+        later: Later | None = None,
         *,
         message_prompt: str = "",
         called_number: str = "12345",
@@ -112,6 +128,7 @@ class Spool:
         self.root = root
         self._backend = backend
         self._draft_fn = draft
+        self._later = later
         self._ear = AfterwardsEar(transcribe, message_prompt=message_prompt, called_number=called_number)
         self._keep_days = keep_days
         self._recover_every_seconds = recover_every_seconds
@@ -148,9 +165,13 @@ class Spool:
             asyncio.create_task(self._deliver_for_ever(), name="spool-deliver"),
             asyncio.create_task(self._recover_for_ever(), name="spool-recover"),
         ]
+        if self._later is not None:
+            self._later.start(self)
 
     async def stop(self) -> None:
         """Stop at once; what was under way is done again at the next start."""
+        if self._later is not None:
+            await self._later.stop()
         tasks = [*self._tasks, *self._running.values()]
         for task in tasks:
             task.cancel()
@@ -202,6 +223,19 @@ class Spool:
                 began = callfolder.began_at(folder)
                 with contextlib.suppress(RuntimeError):  # the loop is over: the next start finds the folder
                     self._loop.call_soon_threadsafe(self._enqueue, folder, began)
+
+    # what is heard after the call
+
+    async def keep(self, path: Path, facts: Sequence[Fact]) -> None:
+        """Add facts to the journal of a call that is over. CallError `disk-full`, `disk-failed`; FileNotFoundError."""
+        async with self._folder_lock(path):
+            await asyncio.to_thread(path.stat)  # a folder that was pruned is not made again
+            for fact in facts:
+                await self._record(path, fact)
+
+    def go_on(self, path: Path) -> None:
+        """Draft and deliver by the facts as they are now."""
+        self._enqueue(path, callfolder.began_at(path))
 
     def _folder_lock(self, folder: Path) -> asyncio.Lock:
         lock = self._locks.get(folder)
@@ -384,7 +418,8 @@ class Spool:
             draft = None
             if folder.state is FolderState.UNFINISHED:
                 # Where nothing was said there is nothing to show to a human now, but a message may still be left.
-                at_once = path in self._finished and any(turn.text for turn in turns_of(folder.facts))
+                said = any(turn.text or turn.pending for turn in turns_of(folder.facts))
+                at_once = revision_of(folder.facts) > 0 or (path in self._finished and said)
                 if not at_once and (due_seconds := self._gone_at(folder)):
                     return due_seconds
                 draft = await self._draft(folder)
@@ -395,6 +430,8 @@ class Spool:
         if folder.state is FolderState.UNHEARD:
             self._forget(path)
             return None
+        if self._later is not None:
+            await self._later.offer(path, folder.facts, await asyncio.to_thread(callfolder.began_at, path))
         self._waiting[path] = FolderState.DRAFTED if folder.state is FolderState.UNFINISHED else folder.state
         wait_until_seconds = max(self._away_until_seconds, self._refused_until_seconds.get(path, 0.0))
         if wait_until_seconds > time.monotonic():
@@ -427,7 +464,10 @@ class Spool:
     async def _draft(self, folder: CallFolder) -> ComplaintDraft:
         """draft.json and DraftReady. CallError `journal-broken`; a full disk is logged and the draft goes on."""
         facts = list(folder.facts)
-        if folder.path not in self._live and (message := await self._ear.message_turn(folder)) is not None:
+        revision = revision_of(facts)
+        # What is left after a draft has gone out does not join it by the way: it may be half said yet.
+        first = revision == 0 and folder.path not in self._live
+        if first and (message := await self._ear.message_turn(folder)) is not None:
             facts.append(message)
             CALLS_RECOVERED.labels("message").inc()
             try:
@@ -444,12 +484,13 @@ class Spool:
         except Exception:
             log.exception("drafting_failed", call_id=folder.call_id)
             draft = callfolder.bare_draft(transcript)
-        if folder.path not in self._finished and folder.path not in self._live:
+        draft = draft.model_copy(update={"revision": revision})
+        if first and folder.path not in self._finished:
             CALLS_RECOVERED.labels("journal").inc()
         content = draft.model_dump_json().encode("utf-8", "replace")
         try:
             await asyncio.to_thread(callfolder.write_whole, folder.path / callfolder.DRAFT, content)
-            await self._record(folder.path, DraftReady(folder.call_id, datetime.now(UTC), str(draft.draft_id)))
+            await self._record(folder.path, _ready(draft))
         except CallError as error:  # delivered from memory all the same; after a crash it is made again
             log.error("spool_draft_not_kept", call_id=folder.call_id, code=error.code, error=error.message)
         return draft
@@ -457,17 +498,24 @@ class Spool:
     async def _deliver_draft(self, folder: CallFolder, draft: ComplaintDraft | None) -> None:
         if draft is None:
             draft = await asyncio.to_thread(callfolder.read_draft, folder.path)
-        if draft is None:  # damaged: made again, with the same id
+        if draft is None or draft.revision != revision_of(folder.facts):  # damaged: made again, with the same id
             log.error("spool_draft_damaged", call_id=folder.call_id)
             draft = await self._draft(folder)
         elif folder.state is FolderState.DRAFTED and not any(isinstance(fact, DraftReady) for fact in folder.facts):
             # killed between the two: the fact is made good
-            await self._record(folder.path, DraftReady(folder.call_id, datetime.now(UTC), str(draft.draft_id)))
+            await self._record(folder.path, _ready(draft))
         receipt = await self._backend.deliver_draft(draft)
         self._failures, self._away_until_seconds = 0, 0.0
         DRAFTS_DELIVERED.labels(str(receipt.created).lower()).inc()
-        log.info("draft_delivered", call_id=folder.call_id, draft_id=str(draft.draft_id), created=receipt.created)
-        delivered = DraftDelivered(folder.call_id, datetime.now(UTC), str(draft.draft_id), receipt.created)
+        draft_id = str(draft.draft_id)
+        log.info(
+            "draft_delivered",
+            call_id=folder.call_id,
+            draft_id=draft_id,
+            created=receipt.created,
+            revision=draft.revision,
+        )
+        delivered = DraftDelivered(folder.call_id, datetime.now(UTC), draft_id, receipt.created, draft.revision)
         await self._record(folder.path, delivered)
 
     async def _deliver_sound(self, folder: CallFolder) -> float | None:
@@ -487,6 +535,8 @@ class Spool:
                 await self._record(path, fact)
         if folder.quiet_seconds < self._settled_seconds:
             return time.monotonic() + self._settled_seconds - folder.quiet_seconds
+        if self._later is not None and self._later.due(folder.facts) is not None:
+            return None  # whoever hears it goes on with it; after a crash, recovery does
         await asyncio.to_thread(callfolder.mark_done, path)
         self._forget(path)
         return None
@@ -504,3 +554,7 @@ class Spool:
                 journal.write(fact)
 
         await asyncio.to_thread(write)
+
+
+def _ready(draft: ComplaintDraft) -> DraftReady:
+    return DraftReady(draft.call_id, datetime.now(UTC), str(draft.draft_id), draft.revision)

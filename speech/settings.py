@@ -26,6 +26,12 @@ class SpeechSettings(BaseModel):
         le=1,
         description="a call that would bring the recogniser past this load (1 is full) is recorded and transcribed later",
     )
+    heard_later_at_once: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="recordings of calls not heard live that are transcribed at once, in idle time",
+    )
     second_pass_model: str = Field(
         default="",
         description="a call is transcribed again after its end: 'wider' (the same model, a wider search) or a model as above; empty: not",
