@@ -8,6 +8,8 @@ from __future__ import annotations
 import typer
 
 from hotline.evaluate_endpointing import endpointing
+from hotline.evaluate_speech import speech
 
 evaluate_app = typer.Typer(help="Measure how well it hears, drafts and waits.", no_args_is_help=True)
+evaluate_app.command("speech")(speech)
 evaluate_app.command("endpointing")(endpointing)

@@ -60,12 +60,14 @@ async def hear_clips(
     clips: Sequence[Clip],
     conditions: Sequence[Condition],
     sounds: Sounds,
-    new_endpointer: MakeEndpointer,
+    new_caller: Callable[[], MakeEndpointer],
     *,
     seed: int = 1,
     told: Callable[[int], None] = lambda done: None,
 ) -> list[ClipHeard]:
     """Every clip under every condition, in order. `told` hears how many hearings are done.
+
+    `new_caller`: gives the endpointing of a caller not known before; each hearing is by one.
 
     Raises SpeechError when the recogniser is gone; a clip that it fails on is a problem of that clip.
     """
@@ -77,7 +79,7 @@ async def hear_clips(
             assert sound is not None
             pcm = await asyncio.to_thread(on_the_line, sound, condition, clip, seed)
             try:
-                found.append(await _hear(recognizer, model, clip, condition, pcm, new_endpointer))
+                found.append(await _hear(recognizer, model, clip, condition, pcm, new_caller()))
             except SpeechError as error:
                 if not error.recoverable:
                     raise
