@@ -21,6 +21,7 @@ from rich.table import Table
 
 from hotline.evaluate import evaluate_app
 from hotline.settings import Settings, SettingsError, load_settings
+from hotline.vocabulary import vocabulary_app
 
 app = typer.Typer(
     name="hotline",
@@ -36,6 +37,7 @@ app.add_typer(model_app, name="model")
 app.add_typer(prompts_app, name="prompts")
 app.add_typer(user_app, name="user")
 app.add_typer(evaluate_app, name="evaluate")
+app.add_typer(vocabulary_app, name="vocabulary")
 
 out = Console()
 err = Console(stderr=True)
@@ -238,7 +240,9 @@ def draft(
     else:
         lines = [text or ""]
     from cases import drafting
+    from hotline.vocabulary import lists_in_use
 
+    lists_in_use(settings_or_exit()).current()
     bad = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():

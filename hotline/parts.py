@@ -16,6 +16,7 @@ from cases import drafting
 from cases.schema import Asks, CallTranscript, Channel, Ended, Turn, draft_id_of
 from cases.service import open_service
 from hotline.settings import Settings
+from hotline.vocabulary import lists_in_use
 from speech.admission import Limits
 from speech.errors import SpeechError
 from speech.models import find_model
@@ -30,7 +31,8 @@ def make_engine(settings: Settings, model: str | None = None) -> VoskEngine:
     """The recogniser of the settings (or of `model`), not yet loaded. SpeechError when there is no such model."""
     found = find_model(model or settings.speech.model, settings.models_dir)
     limits = Limits(admit_below_load=settings.speech.admit_below_load, calls_max=settings.speech.heard_calls_max)
-    return VoskEngine(found.path, settings.speech.workers, limits)
+    lists = lists_in_use(settings, found.path)
+    return VoskEngine(found.path, settings.speech.workers, limits, lists.current)
 
 
 def make_voice(settings: Settings) -> Voice:

@@ -96,7 +96,9 @@ def load_confusions(path: Path) -> Confusions:
 class SoundCosts:
     """The costs of a table, ready to be looked up by number: `costs[said, heard]`."""
 
-    def __init__(self, confusions: Confusions) -> None:
+    def __init__(self, confusions: Confusions | None = None) -> None:
+        """None: the bundled model's."""
+        confusions = shipped_confusions() if confusions is None else confusions
         names = syllable_inventory()
         self._ids = {name: number for number, name in enumerate(names)}
         split = [_parts(name) for name in names]

@@ -84,14 +84,16 @@ class Hearing:
 class Vocabulary:
     """Immutable. An empty one changes nothing and costs nothing."""
 
-    def __init__(self, entries: Iterable[Entry], sounds: SoundCosts) -> None:
+    def __init__(self, entries: Iterable[Entry], sounds: SoundCosts, *, other_hearings: bool = True) -> None:
+        """`other_hearings`: False keeps to the first one (to measure what the others bring)."""
         self.entries = tuple(entries)
+        self._other_hearings = other_hearings
         self._sounds = sounds
         self._search = SoundSearch(self.entries, sounds)
 
     def near(self, words: Sequence[SpokenWord]) -> tuple[float, float] | None:
         """From when to when something of the list may have been said, so that other hearings are worth their time."""
-        if not self.entries or not words:
+        if not self.entries or not words or not self._other_hearings:
             return None
         heard = _Heard(words)
         near = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]

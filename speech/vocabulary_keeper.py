@@ -1,6 +1,7 @@
 """The city's lists as files: read anew when they change, so that the next call knows what was added a minute ago.
 
-Nothing here stops a call: a broken line is left out, a file that cannot be read keeps what was read last.
+Nothing here stops a call. A line that was good and is broken now keeps what it said before, a new broken line is left
+out, and a file that cannot be read, or of which no line is good, keeps all that was read last.
 """
 
 from __future__ import annotations
@@ -83,13 +84,28 @@ class VocabularyKeeper:
         except (OSError, ValueError) as error:
             kept = str(error)
         else:
-            for problem in read.problems:
-                if problem.severity is Severity.ERROR:
-                    log.warning("vocabulary_line_left_out", file=str(path), line=problem.line, problem=problem.message)
-            return read
+            errors = [problem for problem in read.problems if problem.severity is Severity.ERROR]
+            if read.entries or not errors or last is None or not last.entries:
+                return _mended(read, errors, last, path)
+            kept = f"no line is good; {errors[0]}"
         entries = last.entries if last is not None else ()
         log.error("vocabulary_kept", file=str(path), reason=kept, entries=len(entries))
         return ReadList(entries, (ListProblem(path.name, 0, Severity.ERROR, f"{kept}; what was read last is used"),))
+
+
+def _mended(read: ReadList, errors: Sequence[ListProblem], last: ReadList | None, path: Path) -> ReadList:
+    """With the last good entries of lines that are broken now."""
+    broken = {problem.written for problem in errors} - {entry.written for entry in read.entries}
+    kept = tuple(entry for entry in last.entries if entry.written in broken) if last is not None else ()
+    names = {entry.written for entry in kept}
+    for problem in errors:
+        log.warning(
+            "vocabulary_line_kept" if problem.written in names else "vocabulary_line_left_out",
+            file=str(path),
+            line=problem.line,
+            problem=problem.message,
+        )
+    return ReadList((*read.entries, *kept), read.problems)
 
 
 def read_file(path: Path, *, places: bool) -> ReadList:

@@ -30,6 +30,7 @@ _MAX_READINGS = 8
 _SAFE_SYLLABLES = 3
 _PLACE_COLUMNS = ("written", "said", "district", "street")
 _WORD_COLUMNS = ("written", "said")
+_EVERYDAY_BIG5 = (b"\xa4\x40", b"\xc6\x7e")
 _CHINESE = re.compile("[\u4e00-\u9fff]+")
 _FIGURES = re.compile("[0-9]")
 
@@ -41,12 +42,13 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ListProblem:
-    """What is wrong with a line (0: the whole file) and what to do."""
+    """What is wrong with a line (0: the whole file) and what to do. `written`: the line's first column."""
 
     file: str
     line: int
     severity: Severity
     message: str
+    written: str = ""
 
     def __str__(self) -> str:
         where = f"{self.file} line {self.line}" if self.line else self.file
@@ -70,8 +72,8 @@ def read_list(lines: Iterable[str], file: str, *, places: bool) -> ReadList:
     problems: list[ListProblem] = []
     seen: dict[tuple[str, ...], int] = {}
 
-    def problem(line: int, severity: Severity, message: str) -> None:
-        problems.append(ListProblem(file, line, severity, message))
+    def problem(line: int, severity: Severity, message: str, written: str = "") -> None:
+        problems.append(ListProblem(file, line, severity, message, written))
 
     for number, raw in enumerate(lines, 1):
         line = raw.lstrip("\ufeff").rstrip("\r\n")
@@ -86,7 +88,7 @@ def read_list(lines: Iterable[str], file: str, *, places: bool) -> ReadList:
         try:
             entry = _entry(cells, columns, number)
         except _LineProblem as found:
-            problem(number, Severity.ERROR, str(found))
+            problem(number, Severity.ERROR, str(found), cells[0])
             continue
         key = (entry.written, entry.district, entry.street)
         if key in seen:
@@ -137,6 +139,11 @@ def _entry(cells: list[str], columns: tuple[str, ...], line: int) -> Entry:
         raise _LineProblem("the first column, how it is written, is empty")
     if any(char.isspace() or not char.isprintable() for char in written):
         raise _LineProblem(f"{written!r} holds a space or what cannot be seen: parts are parted by tabs, not spaces")
+    if not said and (odd := "".join(char for char in written if looks_traditional(char))):
+        raise _LineProblem(
+            f"{written}: {odd} looks traditional; drafts and the desk are written in simplified characters: write it so,"
+            " or, if the name is really written like this, put how it is said into the second column"
+        )
     if len(written) > _MAX_WRITTEN_CHARS:
         raise _LineProblem(f"{written[:12]}… is {len(written)} characters long; {_MAX_WRITTEN_CHARS} are the most")
     if len(columns) == len(_PLACE_COLUMNS) and not district:
@@ -148,6 +155,15 @@ def _entry(cells: list[str], columns: tuple[str, ...], line: int) -> Entry:
         raise _LineProblem(f"{written} is said in {len(ways)} ways; {_MAX_READINGS} are the most")
     readings = tuple(dict.fromkeys(_reading(way, written) for way in ways))
     return Entry(written, readings, district, street, line)
+
+
+def looks_traditional(char: str) -> bool:
+    """Everyday in Taiwan (level 1 of Big5) and unknown to the simplified standard (GB 2312)."""
+    try:
+        char.encode("gb2312")
+    except UnicodeEncodeError:
+        return _EVERYDAY_BIG5[0] <= char.encode("big5", "ignore") <= _EVERYDAY_BIG5[1]
+    return False
 
 
 def _reading(way: str, written: str) -> Reading:

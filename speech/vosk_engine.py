@@ -198,6 +198,7 @@ class VoskEngine:
             ) from error
         # Without a word for "anything else" a grammar would hear one of its answers in whatever is said.
         self.supports_grammar = files.supports_grammar and self._model.vosk_model_find_word(_ANYTHING_ELSE) >= 0
+        self.listed_words(background=False)  # the lists are read before the first caller waits for them
         self._closed = False
         for number in range(self._worker_count):
             thread = threading.Thread(target=self._work, name=f"speech-{number}", daemon=True)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from importlib.resources.abc import Traversable
 
-from cases.drafting.phrases import Found, PhraseIndex
+from cases.drafting.phrases import Found, PhraseIndex, exact_floor
 from cases.drafting.pinyin import Heard
 from cases.drafting.table_models import Division, PlacesTable
 from cases.drafting.tables import BROKEN, places_table, read_divisions
@@ -49,6 +51,15 @@ class Name:
     street: str = ""
     community: str = ""
     weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPlace:
+    """A place of a city's own list (`prompts/places.tsv`). `street` '' when only its district is known."""
+
+    written: str
+    district: str
+    street: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +108,40 @@ class Gazetteer:
             ((name.stem, name) for name in names), floor=lambda length: _FLOOR.get(length, 0.66)
         )
         self.districts_of_street = _districts_by_stem(names)
+        self._listed: PhraseIndex[Name] | None = None
 
     def find(self, heard: Heard) -> list[Mention]:
         """All mentions, overlapping ones too; sorted by start, the longer first."""
-        return [_mention(found, heard) for found in self._index.find(heard)]
+        found = self._index.find(heard)
+        if self._listed is not None:
+            found = sorted([*found, *self._listed.find(heard)], key=lambda f: (f.start, -f.end, f.phrase))
+        return [_mention(one, heard) for one in found]
+
+    def with_listed(self, places: Iterable[ListedPlace]) -> Gazetteer:
+        """The same with a city's own places, known only by their very characters: the recogniser's side matched sounds.
+
+        One that lies nowhere (`where_problem`) is left out.
+        """
+        names = [
+            (place.written, Name(Level.EVERYDAY, place.written, place.district, place.street))
+            for place in places
+            if not self.where_problem(place.district, place.street)
+        ]
+        changed = copy(self)
+        changed._listed = PhraseIndex(names, floor=exact_floor) if names else None
+        return changed
+
+    def where_problem(self, district: str, street: str = "") -> str:
+        """What is wrong with a district and its street, and what to write; '' when they exist."""
+        if district not in self._districts:
+            return f"no district is called {district!r}{_nearest(district, self._districts)}"
+        if street and (district, street) not in self._streets:
+            others = [name for name, other in self._streets if other == street]
+            if others:
+                return f"{street} lies in {'、'.join(sorted(others))}, not in {district}"
+            within = [name for where, name in self._streets if where == district]
+            return f"{district} has no street called {street!r}{_nearest(street, within)}"
+        return ""
 
     def _problems(self, table: PlacesTable) -> Iterator[str]:
         for district in table.districts:
@@ -172,8 +213,28 @@ def _suffix_length(name: Name, end: int, heard: Heard) -> int:
     return 0
 
 
-@lru_cache(maxsize=1)
+def _nearest(name: str, names: Iterable[str]) -> str:
+    near = get_close_matches(name, sorted(names), n=1, cutoff=0.5)
+    return f"; is it {near[0]!r}?" if near else ""
+
+
+_in_use: Gazetteer | None = None
+
+
 def gazetteer() -> Gazetteer:
+    """The gazetteer that drafts are made with now."""
+    return _in_use or _shipped()
+
+
+def use_listed_places(places: Iterable[ListedPlace]) -> None:
+    """From the next draft on these places are known beside the shipped ones; any thread. None listed: the shipped ones alone."""
+    global _in_use
+    listed = tuple(places)
+    _in_use = _shipped().with_listed(listed) if listed else None
+
+
+@lru_cache(maxsize=1)
+def _shipped() -> Gazetteer:
     return load_gazetteer()
 
 
