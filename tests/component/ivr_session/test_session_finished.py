@@ -56,7 +56,7 @@ async def test_a_quick_yes_waits_no_longer_than_the_menu_says(lab: Any, voice: V
     assert call.fact(MoreAsked) is None, "who told a whole story in one go is not asked"
     call.press("#")
     await call.told(PromptSaid, step="confirm")
-    await call.say(voice.speak("对的", speed=1.1))
+    await call.say(voice.speak("没错", speed=1.1))
     confirmed = await call.told(TurnEnded, step="confirm")
     assert confirmed.answer == "yes"
     assert confirmed.silence_seconds <= ANSWER_SECONDS
