@@ -86,7 +86,10 @@ export class Transcript {
     for (const word of turn.words) {
       const length = [...word.text].length;
       const doubtful = word.confidence < DOUBTFUL;
-      const element = h("span", { class: doubtful ? "word doubtful" : "word", title: doubtful ? t("said.doubtful") : null }, word.text);
+      // A word of the city's own lists stands where something else was heard: that stays to be seen.
+      const note = word.heard ? t("said.listed", { heard: word.heard }) : doubtful ? t("said.doubtful") : null;
+      const kind = word.heard ? "word listed" : doubtful ? "word doubtful" : "word";
+      const element = h("span", { class: kind, title: note, "aria-description": word.heard ? note : null }, word.text);
       body.append(element);
       const piece = { element, from: at, to: at + length };
       entry.pieces.push(piece);
