@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,8 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=0, help="0: one a core")
     parser.add_argument("stages", nargs="*", default=list(STAGES), help=f"in order; all: {' '.join(STAGES)}")
     given = parser.parse_args()
+    # Dies in an orderly way, so that its processes die with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     unknown = [stage for stage in given.stages if stage not in STAGES]
     if unknown:
         parser.error(f"no stage {', '.join(unknown)}: {', '.join(STAGES)}")

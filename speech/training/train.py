@@ -93,7 +93,7 @@ def train(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    multiprocessing.spawn(_run, (count, port, target, list(sources), shape, plan, init), nprocs=count)
+    multiprocessing.spawn(_run, (count, port, target, list(sources), shape, plan, init), nprocs=count, daemon=True)
 
 
 def _run(
