@@ -22,6 +22,7 @@ from ivr.events import (
     TurnHeardAgain,
 )
 from ivr.journal import recording_offset_seconds, revision_of, turns_by_index
+from ivr.surer import is_surer
 from speech.recognizer import SpokenWord
 
 # A reply to 还有吗 that was left out of the story stays out, though another search puts its beginning elsewhere.
@@ -125,15 +126,23 @@ def facts_of_hearing(
     for index, found in heard.items():
         turn = before[index]
         text, words = _without_reply(found, replies.get(index))
-        if turn.text == text and not turn.pending:
-            continue
-        if not text and turn.text:  # a search that finds nothing where words were is no better one
+        if not _is_news(turn, text, words, hearing):
             continue
         over = ended.get(index)
         answer = answer_of(replace(over, text=text, words=words)) if over is not None and not over.answer else ""
         changed.append(TurnHeardAgain(call_id, at, index, text, words, answer if turn.pending else ""))
     revision = revision_of(facts) + bool(changed)
     return (*changed, CallHeardAgain(call_id, at, hearing, model, revision))
+
+
+def _is_news(turn: Turn, text: str, words: tuple[Word, ...], hearing: Hearing) -> bool:
+    """Whether the desk is to know. What was heard to its end live is only replaced by what is surer."""
+    if turn.pending:
+        return True
+    if hearing is Hearing.SECOND:
+        return is_surer(turn.text, turn.words, text, words)
+    # Live, words were lost: the whole is better, unless it is nothing.
+    return bool(text) or not turn.text
 
 
 def hearing_failed(facts: Sequence[Fact], hearing: Hearing, *, at: datetime, model: str, error: str) -> CallHeardAgain:

@@ -18,13 +18,15 @@ TOKEN = "a-producer-token"
 
 
 class TinyBackend:
-    """`drafts`: first body by draft id; `posts`: how often each came; `recordings`: last sound by call id."""
+    """`drafts`: the highest revision by draft id (its first body); `posts`: how often each came, `revisions`: of which
+    revision they were; `recordings`: last sound by call id."""
 
     token = TOKEN
 
     def __init__(self) -> None:
         self.drafts: dict[str, ComplaintDraft] = {}
         self.posts: Counter[str] = Counter()
+        self.revisions: list[int] = []
         self.order: list[str] = []
         self.recordings: dict[str, bytes] = {}
         self.answers: list[int] = []  # statuses to answer with before working again
@@ -63,8 +65,10 @@ class TinyBackend:
         draft = ComplaintDraft.model_validate_json(body)
         key = str(draft.draft_id)
         created = key not in self.drafts
-        self.drafts.setdefault(key, draft)
+        if created or draft.revision > self.drafts[key].revision:
+            self.drafts[key] = draft
         self.posts[key] += 1
+        self.revisions.append(draft.revision)
         self.order.append(draft.call_id)
         answer = {"draft_id": key, "created": created, "status": "waiting"}
         return web.json_response(answer, status=201 if created else 200)

@@ -1,6 +1,7 @@
 """Processes that handle a call and are killed (SIGKILL) before any of their steps; run by test_wire_spool_kill.py.
 
-Reads lines `live|recover SPOOL BACKEND_URL TOKEN KILL_AT`; for each one a process is forked (importing everything
+Reads lines `WHAT SPOOL BACKEND_URL TOKEN KILL_AT`, WHAT being `live` or `recover`, or `postponed` or `recover-later`
+where recordings are heard after their calls; for each one a process is forked (importing everything
 anew would take a second each). A step is a write, a sync, a rename, or a request to the backend or its answer. The
 process kills itself before step KILL_AT (from 1; 0: never). Answers each line with `killed`, `failed` or `ended`.
 """
@@ -29,6 +30,7 @@ from ivr.events import (
     AudioConnected,
     CallEnded,
     CallStarted,
+    HearingPostponed,
     KeyPressed,
     PromptSaid,
     TranscriptFinal,
@@ -38,7 +40,9 @@ from ivr.events import (
 )
 from ivr.journal import Journal
 from ivr.recorder import HeardRecorder
+from ivr.second_pass import Ears, HearingLater
 from ivr.spool import Spool
+from speech.recognizer import SpokenWord, Transcript
 
 CALL = "8c7a0f0e-2b1d-4c3a-9f5e-0123456789ab"
 DAY = "2026-11-24"
@@ -57,6 +61,22 @@ def words(text: str) -> tuple[Word, ...]:
 
 async def transcribe(path: Path) -> Heard:
     return Heard("留言", words("留言"))
+
+
+class Ear:
+    """Hears the same in every sound, surely; what recognisers really hear is tested elsewhere."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self._text = text
+
+    async def hear(self, pcm: bytes) -> Transcript:
+        assert len(pcm) >= 6400, "the whole of what was recorded of the turn"
+        heard = tuple(SpokenWord(c, n, n + 1, 0.95) for n, c in enumerate(self._text))
+        return Transcript(self._text, heard, False, len(pcm) / 16000, 0.0)
+
+    async def close(self) -> None:
+        pass
 
 
 def step(kill_at: int) -> None:
@@ -114,16 +134,38 @@ async def talk(spool: Spool, folder: Path) -> None:
         journal.close()
 
 
+async def talk_unheard(spool: Spool, folder: Path) -> None:
+    """The same call when the recogniser has no room for it."""
+    now = datetime.now(UTC)
+    with spool.live(folder):
+        journal, recorder = Journal(folder), HeardRecorder(folder / "heard.wav")
+        await journal.record(CallStarted(CALL, now, "13910001234", "12345", "1000017", now))
+        await journal.record(AudioConnected(CALL, now, 0.0))
+        await journal.record(HearingPostponed(CALL, now, 1))
+        for frame in range(20):
+            recorder(AudioFrame(b"\1\0" * 160, frame * 160))
+        await journal.record(PromptSaid(CALL, now, 0, "open", Asks.NARRATION, "请说"))
+        await journal.record(
+            TurnEnded(CALL, now, 0, "open", Asks.NARRATION, "请说", "", (), "#", TurnEnd.TERMINATOR, 0, 6, pending=True)
+        )
+        await journal.record(CallEnded(CALL, now, Ended.COMPLETED, "goodbye"))
+        recorder.close()
+        journal.close()
+
+
 async def main(what: str, root: Path, url: str, token: str) -> None:
     folder = root / DAY / CALL
+    ears = Ears(Ear("late", "楼上半夜装修"), Ear("second", "楼上半夜还在装修"))
+    later = HearingLater(ears, lambda _turn: "") if what in ("postponed", "recover-later") else None
+    short = {"channel_quiet_seconds": 0, "settled_seconds": 0, "keep_days": 10**4}
     async with CasesClient(url, token) as client:
-        spool = Spool(
-            root, client, callfolder.bare_draft, transcribe, channel_quiet_seconds=0, settled_seconds=0, keep_days=10**4
-        )
+        spool = Spool(root, client, callfolder.bare_draft, transcribe, later, **short)
         await spool.start()
         await spool.recover()
         if what == "live":
             await talk(spool, spool.call_folder(str(folder), CALL))
+        elif what == "postponed":
+            await talk_unheard(spool, spool.call_folder(str(folder), CALL))
         state = callfolder.look_at(folder).state if folder.exists() else callfolder.FolderState.UNHEARD
         while state not in (callfolder.FolderState.DONE, callfolder.FolderState.UNHEARD):
             await asyncio.sleep(0.005)

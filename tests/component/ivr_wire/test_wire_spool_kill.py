@@ -15,8 +15,8 @@ import pytest
 from cases.schema import Ended, draft_id_of
 from ivr import callfolder
 from ivr.callfolder import FolderState
-from ivr.events import DraftDelivered, DraftReady, RecordingDelivered, TurnEnded
-from ivr.journal import read_journal, transcript_of
+from ivr.events import CallHeardAgain, DraftDelivered, DraftReady, RecordingDelivered, TurnEnded
+from ivr.journal import read_journal, revision_of, transcript_of
 from speech.audio import write_wav
 
 pytestmark = pytest.mark.timeout(300)
@@ -47,6 +47,7 @@ class Lab:
         shutil.rmtree(self.root)
         self._backend.drafts.clear()
         self._backend.posts.clear()
+        self._backend.revisions.clear()
         self._backend.recordings.clear()
 
 
@@ -122,3 +123,37 @@ async def test_a_message_left_while_we_were_down_survives_kills_of_its_recovery(
             break
     assert outcome == "ended"
     assert kill_at > 10
+
+
+async def test_a_call_heard_afterwards_gets_its_words_whatever_is_killed(lab: Lab, backend: Any) -> None:
+    """Not heard live, then recognised late, then a second pass: before any step a kill, and another in the recovery."""
+    postponed = heard_whole = killed_again = 0
+    for kill_at in range(1, STEPS_MAX):
+        outcome = await lab.run("postponed", kill_at)
+        assert outcome in ("killed", "ended"), kill_at
+        if kill_at % 3 == 0:
+            killed_again += await lab.run("recover-later", 1 + 7 * kill_at % 31) == "killed"
+        assert await lab.run("recover-later") == "ended", kill_at
+        facts = read_journal(lab.folder / "journal.jsonl") if (lab.folder / "journal.jsonl").exists() else []
+        if facts:
+            check_delivered_once(lab, backend)
+            draft = backend.drafts[DRAFT]
+            assert draft.revision == revision_of(facts), kill_at
+            assert backend.revisions == sorted(backend.revisions), "never an older one after a newer one"
+            hearings = [fact.hearing for fact in facts if isinstance(fact, CallHeardAgain)]
+            assert len(hearings) == len(set(hearings)), "each once, however often it was begun"
+            assert not any(turn.pending for turn in draft.turns)
+            postponed += 0 in backend.revisions and draft.revision > 0
+            if any(isinstance(fact, TurnEnded) for fact in facts):
+                assert [turn.text for turn in draft.turns] == ["楼上半夜还在装修"], kill_at
+                heard_whole += 1
+        else:
+            assert not backend.drafts
+        if lab.root.exists():
+            lab.forget()
+        if outcome == "ended":
+            break
+    assert outcome == "ended"
+    assert postponed > 10
+    assert heard_whole > 20
+    assert killed_again > 5
