@@ -209,7 +209,7 @@ async def model_partials(told: PausedSpeech, recognizer: Recognizer) -> tuple[tu
     def tell(partial: Partial) -> None:
         found.append((at + PARTIAL_LAG_SECONDS, partial.text))
 
-    stream = recognizer.open(on_partial=tell)
+    stream = recognizer.open(on_partial=tell, background=True)  # no load of callers: nothing is shed for it
     try:
         only = SpeechOnly()
         for start in range(0, len(told.pcm) - FRAME_BYTES + 1, FRAME_BYTES):

@@ -6,10 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from hotline.evaluate_speech_show import rate_with_interval, share
+from hotline.evaluate_speech_show import rate_with_interval, share, worth_a_table
 from hotline.report import Axis, Bar, Bars, Report, Series, bar_chart, line_chart, percent, table
-
-_MOST_NAMES = 25
 
 
 def page_of(figures: dict[str, Any]) -> Report:
@@ -57,7 +55,7 @@ def _rates(page: Report, figures: dict[str, Any]) -> None:
     page.section("Error rates by line", "Shorter is better.")
     conditions = [condition["name"] for condition in figures["conditions"]]
     page.add(_bars(figures["totals"], "condition", conditions, figures["models"]))
-    head = ["model", "line", "clips", "characters", "CER (95 %)", "syllables", "substituted", "of the same sound",
+    head = ["model", "line", "clips", "characters", "CER % (95 of 100)", "syllables", "substituted", "of the same sound",
             "inserted", "deleted", "all right", "nothing heard", "cut", "late", "CPU s/s"]  # fmt: skip
     page.add(table(head, [_cells(row) for row in figures["totals"]]))
     page.text(
@@ -73,11 +71,11 @@ def _rates(page: Report, figures: dict[str, Any]) -> None:
         page.add(table(["model", "against", "line", "CER, points", "95 %"], rows))
     for column in ("source", "speaker"):
         rows = figures[f"by_{column}"]
-        if not rows:
+        if not worth_a_table(rows, column):
             continue
         page.section(f"By {column}")
         names = list(dict.fromkeys(row[column] for row in rows))
-        for condition in conditions if len(names) <= _MOST_NAMES else ():
+        for condition in conditions:
             own = [row for row in rows if row["condition"] == condition]
             page.add(_bars(own, column, names, figures["models"], title=condition))
         page.add(table([column, *head], [[row[column] or "–", *_cells(row)] for row in rows]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -14,15 +15,16 @@ def show(figures: dict[str, Any], worst: int, out: Console) -> None:
     models, conditions = figures["models"], figures["conditions"]
     out.print(
         f"{figures['clips']} clips, {len(conditions)} line{'s' * (len(conditions) > 1)}, "
-        f"{', '.join(models)} (seed {figures['plan']['seed']})",
+        f"{', '.join(models)} (seed {figures['plan']['seed']}). In % of the characters said:",
         highlight=False,
         markup=False,
     )
-    out.print(_rates_table(figures["totals"], figures["calibration"]))
+    names = [*(["model"] if len(models) > 1 else []), "condition"]
+    out.print(_rates_table(names, figures["totals"], figures["calibration"]))
     for column in ("source", "speaker"):
         rows = figures[f"by_{column}"]
-        if rows and len({row[column] for row in rows}) <= 20:
-            out.print(_rates_table(rows, None, column))
+        if worth_a_table(rows, column):
+            out.print(_rates_table([column, *names], rows))
     for gap in figures["differences"]:
         between = gap["interval"]
         sure = between is not None and (between["low"] > 0 or between["high"] < 0)
@@ -37,16 +39,26 @@ def show(figures: dict[str, Any], worst: int, out: Console) -> None:
     _show_worst(figures["worst"][:worst], len(models) > 1 or len(conditions) > 1, out)
 
 
-def _rates_table(rows: list[dict[str, Any]], calibrations: list[dict[str, Any]] | None, column: str = "") -> Table:
-    table = Table(*([column] if column else []), "model", "line", "clips")
-    for name in ("CER (95 %)", "syllables", "sub", "ins", "del", "all right", "cut", *(["ECE"] * bool(calibrations))):
-        table.add_column(name, justify="right")
-    table.add_column("CPU s/s", justify="right")
+def worth_a_table(rows: list[dict[str, Any]], column: str) -> bool:
+    """Not for speakers of one clip each, nor for hundreds of them: the clips themselves say it."""
+    names = len({row[column] for row in rows})
+    return bool(rows) and names <= 25 and sum(row["clips"] for row in rows) >= 3 * len(rows)
+
+
+def _rates_table(
+    names: list[str], rows: list[dict[str, Any]], calibrations: list[dict[str, Any]] | None = None
+) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for name in names:
+        table.add_column({"condition": "line"}.get(name, name))
+    ece = ["ECE"] if calibrations else []
+    for head in ("clips", "CER (95 of 100)", "syll.", "sub/ins/del", "right", "cut", *ece, "CPU s/s"):
+        table.add_column(head, justify="right", no_wrap=True)
     for number, row in enumerate(rows):
-        cells = [row[column] or "–"] if column else []
-        cells += [row["model"], row["condition"], str(row["clips"]), rate_with_interval(row)]
-        cells += [share(row[name]) for name in ("syllable_error_rate", "substituted", "inserted", "deleted")]
-        cells += [f"{row['all_right']}/{row['clips']}", str(row["cut"])]
+        cells = [row[name] or "–" for name in names] + [str(row["clips"]), rate_with_interval(row)]
+        cells.append(_bare(row["syllable_error_rate"]))
+        cells.append("/".join(_bare(row[name]) for name in ("substituted", "inserted", "deleted")))
+        cells += [str(row["all_right"]), str(row["cut"])]
         if calibrations:
             error = calibrations[number].get("error")
             cells.append("–" if error is None else f"{error:.2f}")
@@ -54,10 +66,14 @@ def _rates_table(rows: list[dict[str, Any]], calibrations: list[dict[str, Any]] 
     return table
 
 
+def _bare(value: float) -> str:
+    return f"{100 * value:.1f}"
+
+
 def rate_with_interval(row: dict[str, Any]) -> str:
     between = row["interval"]
-    rate = share(row["character_error_rate"])
-    return rate if between is None else f"{rate} ({100 * between['low']:.1f}–{100 * between['high']:.1f})"
+    rate = _bare(row["character_error_rate"])
+    return rate if between is None else f"{rate} ({_bare(between['low'])}–{_bare(between['high'])})"
 
 
 def share(value: float) -> str:
@@ -67,7 +83,7 @@ def share(value: float) -> str:
 def _show_worst(clips: list[dict[str, Any]], many: bool, out: Console) -> None:
     if not clips:
         return
-    out.print(f"\nThe worst {len(clips)}: {LEGEND}", highlight=False)
+    out.print(f"The worst {len(clips)}: {LEGEND}", highlight=False, soft_wrap=True)
     for clip in clips:
         which = f", {clip['model']}, {clip['condition']}" if many else ""
         out.print(

@@ -22,6 +22,7 @@ from speech.vosk_stream import join_words
 MakeEndpointer = Callable[[], Endpointer]
 # As much as a stream wakes its worker for: with less waiting it has decoded what it was given.
 _CAUGHT_UP_SECONDS = 0.1
+_STUCK_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,15 @@ async def hear_as_a_call(recognizer: Recognizer, pcm: bytes, new_endpointer: Mak
     )
 
 
+async def _caught_up(stream: RecognizerStream) -> None:
+    """Until what was fed is decoded, but for what no worker is woken for; not for ever, whatever the engine does."""
+    least, waited_ms = stream.backlog_seconds, 0
+    while stream.backlog_seconds >= _CAUGHT_UP_SECONDS and waited_ms < _STUCK_MS:
+        await asyncio.sleep(0.001)
+        waited_ms = 0 if stream.backlog_seconds < least else waited_ms + 1
+        least = min(least, stream.backlog_seconds)
+
+
 class _Listening:
     def __init__(self, recognizer: Recognizer, new_endpointer: MakeEndpointer) -> None:
         self._recognizer = recognizer
@@ -86,10 +96,11 @@ class _Listening:
         for wanted, wanted_at in self._speech_only.take(frame, at_seconds):
             if self._stream is None:
                 self._told = ""
-                self._stream = self._recognizer.open(on_partial=self._tell)
+                # Not a caller's: a file decoded as fast as it goes is no load that anything must be given up for.
+                self._stream = self._recognizer.open(on_partial=self._tell, background=True)
             self._stream.feed(wanted, wanted_at)
-        while self._stream is not None and self._stream.backlog_seconds >= _CAUGHT_UP_SECONDS:  # noqa: ASYNC110 - the seam has no event for it
-            await asyncio.sleep(0.001)
+        if self._stream is not None:
+            await _caught_up(self._stream)
         if self._question_until is not None and at_seconds >= self._question_until:
             self._question_over(at_seconds)
         self._endpointer.heard(self._told[self._told_before_question :])

@@ -104,6 +104,9 @@ def _head_message(line: str, missing: list[str]) -> str:
 
 def _clip(number: int, columns: list[str], cells: list[str]) -> Clip | Problem:
     path = next((cells[at] for at, name in enumerate(columns) if name in PATH_COLUMNS and at < len(cells)), "")
+    cells += (
+        [""] * (len(columns) - len(cells)) if TRANSCRIPT in columns[: len(cells)] else []
+    )  # a spreadsheet's short line
     if len(cells) != len(columns):
         return Problem(
             number, path, f"{len(cells)} cells where the first line names {len(columns)}: one tab between cells"
