@@ -1,7 +1,8 @@
 """The trial of `hotline evaluate vocabulary`: listed names spoken in sentences, and speech that holds none of them.
 
 The names are invented, so no recogniser learned them. Each sentence goes over a telephone line and through the very
-code of a call three times: without the list, with it over the first hearing alone, and over other hearings too.
+code of a call; what the recogniser told before a name was put in is kept, so the same decoding also says what would
+have been heard without the list, and over the first hearing alone.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from speech.confusions import SoundCosts
 from speech.pauses import samples_of
 from speech.recognizer import SpokenWord
 from speech.transcribe import transcribe_sound
-from speech.vocabulary import Vocabulary
+from speech.vocabulary import Hearing, Vocabulary
 from speech.vocabulary_list import read_list
 from speech.vocabulary_search import Entry
 from speech.voice import Voice
@@ -31,6 +32,7 @@ WAYS = {
     "first": "the first hearing alone",
     "hearings": "other hearings too",
 }
+Given = tuple[tuple[SpokenWord, ...], tuple[Hearing, ...]]
 _SOUND_FILES = (".wav", ".flac", ".ogg", ".opus")
 # Estates as builders name them. Two parts that hardly anybody has heard together.
 _STEMS = (
@@ -76,12 +78,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One sentence, heard in each way. `name`: the listed name that was said in it, or ''."""
+    """One sentence, heard in each way. `name`: the listed name that was said in it, or ''. `given`: to the vocabulary."""
 
     said: str
     name: str
     seconds: float
     ways: dict[str, tuple[SpokenWord, ...]]
+    given: tuple[Given, ...] = ()
 
     def text(self, way: str) -> str:
         return "".join(word.text for word in self.ways[way])
@@ -127,28 +130,34 @@ def sound_files(plan: Plan) -> list[Path]:
     return found
 
 
-class Trial:
-    """Speaks and hears. `engine` is loaded; its vocabulary is `listed`."""
+class Watched(Vocabulary):
+    """A vocabulary that keeps what it was given."""
 
-    def __init__(self, plan: Plan, voice: Voice) -> None:
+    def __init__(self, entries: Sequence[Entry], sounds: SoundCosts) -> None:
+        super().__init__(entries, sounds)
+        self.given: list[Given] = []
+
+    def snap(self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()) -> list[SpokenWord]:
+        self.given.append((tuple(words), tuple(hearings)))
+        return super().snap(words, hearings)
+
+    def took(self) -> tuple[Given, ...]:
+        """What was given since the last time."""
+        given, self.given = tuple(self.given), []
+        return given
+
+
+class Trial:
+    """Speaks and hears. `vocabulary` is the engine's."""
+
+    def __init__(self, plan: Plan, voice: Voice, sounds: SoundCosts) -> None:
         self.plan = plan
         self.entries = invented(plan)
+        self.vocabulary = Watched(self.entries, sounds)
         self._voice = voice
-        self._listed = Vocabulary((), SoundCosts())
 
-    def listed(self) -> Vocabulary:
-        """What the engine asks once a stream."""
-        return self._listed
-
-    async def run(
-        self, engine: VoskEngine, sounds: SoundCosts, progress: Callable[[int, int], None]
-    ) -> tuple[list[Heard], list[Heard]]:
+    async def run(self, engine: VoskEngine, progress: Callable[[int, int], None]) -> tuple[list[Heard], list[Heard]]:
         """Sentences with a name, and speech with none. Raises the recogniser's and the voice's SpeechErrors."""
-        ways = {
-            "without": Vocabulary((), sounds),
-            "first": Vocabulary(self.entries, sounds, other_hearings=False),
-            "hearings": Vocabulary(self.entries, sounds),
-        }
         named = list(sentences(self.plan, self.entries))
         files = sound_files(self.plan)
         plain = without_names(self.plan) if not files or self.plan.texts is not None else []
@@ -156,12 +165,12 @@ class Trial:
         with_name: list[Heard] = []
         with_none: list[Heard] = []
         for number, (text, name) in enumerate([*named, *((text, "") for text in plain)]):
-            heard = await self._heard(engine, ways, text, name, await asyncio.to_thread(self._spoken, text, number))
-            (with_name if name else with_none).append(heard)
+            pcm = await asyncio.to_thread(self._spoken, text, number)
+            (with_name if name else with_none).append(await self._heard(engine, text, name, pcm))
             progress(number + 1, total)
         for number, path in enumerate(files, total - len(files)):
             pcm = self._over_line(await asyncio.to_thread(read_telephone, path), number)
-            with_none.append(await self._heard(engine, ways, path.stem, "", pcm))
+            with_none.append(await self._heard(engine, path.stem, "", pcm))
             progress(number + 1, total)
         return with_name, with_none
 
@@ -174,10 +183,15 @@ class Trial:
         rng = np.random.default_rng([self.plan.seed, 3, number])
         return telephone(samples_of(pcm), SAMPLE_RATE_HZ, line, rng).astype("<i2").tobytes()
 
-    async def _heard(self, engine: VoskEngine, ways: dict[str, Vocabulary], said: str, name: str, pcm: bytes) -> Heard:
-        found = {}
-        for way, vocabulary in ways.items():
-            self._listed = vocabulary
-            # In the background: no caller waits, and no load of the machine changes what is heard.
-            found[way] = (await transcribe_sound(engine, pcm, background=True)).words
-        return Heard(said, name, seconds_of(pcm), found)
+    async def _heard(self, engine: VoskEngine, said: str, name: str, pcm: bytes) -> Heard:
+        self.vocabulary.took()
+        # In the background: no caller waits, and no load of the machine changes what is heard.
+        told = await transcribe_sound(engine, pcm, background=True)
+        given = self.vocabulary.took()
+        first = [word for words, _ in given for word in Vocabulary.snap(self.vocabulary, words)]
+        ways = {
+            "without": tuple(word for words, _ in given for word in words),
+            "first": tuple(first),
+            "hearings": told.words,
+        }
+        return Heard(said, name, seconds_of(pcm), ways, given)

@@ -69,6 +69,9 @@ _SHORT_SYLLABLES = 2
 _SHORT_COST = 0.1
 _SHORT_CONFIDENCE = 0.85
 _SURE_ENOUGH = 0.5
+# Of `evidence_of`, fitted by logistic regression on sentences with and without invented names:
+# `hotline evaluate vocabulary --fit` prints them anew for another model.
+_WEIGHTS = (-1.84, 2.19, 0.82, -0.96, -3.98, 1.91)
 _SAME_COST = 0.3  # two names this near cannot be told apart by their sound
 _SAME_MOMENT_SECONDS = 0.35
 
@@ -84,16 +87,14 @@ class Hearing:
 class Vocabulary:
     """Immutable. An empty one changes nothing and costs nothing."""
 
-    def __init__(self, entries: Iterable[Entry], sounds: SoundCosts, *, other_hearings: bool = True) -> None:
-        """`other_hearings`: False keeps to the first one (to measure what the others bring)."""
+    def __init__(self, entries: Iterable[Entry], sounds: SoundCosts) -> None:
         self.entries = tuple(entries)
-        self._other_hearings = other_hearings
         self._sounds = sounds
         self._search = SoundSearch(self.entries, sounds)
 
     def near(self, words: Sequence[SpokenWord]) -> tuple[float, float] | None:
         """From when to when something of the list may have been said, so that other hearings are worth their time."""
-        if not self.entries or not words or not self._other_hearings:
+        if not self.entries or not words:
             return None
         heard = _Heard(words)
         near = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
@@ -106,10 +107,17 @@ class Vocabulary:
         if not self.entries or not words:
             return list(words)
         heard = _Heard(words)
-        hits = [hit for match in self._best_costs(heard, hearings) if (hit := _judged(match, heard)) is not None]
+        hits = [hit for match in self._matches(heard, hearings) if (hit := _judged(match, heard)) is not None]
         return heard.with_hits(_chosen(hits)) if hits else list(words)
 
-    def _best_costs(self, heard: _Heard, hearings: Sequence[Hearing]) -> list[Match]:
+    def weighed(
+        self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()
+    ) -> list[tuple[Match, tuple[float, ...]]]:
+        """Everything that may have been said, with its evidence: to fit the weights."""
+        heard = _Heard(words)
+        return [(match, evidence_of(match, heard.unsure(match))) for match in self._matches(heard, hearings)]
+
+    def _matches(self, heard: _Heard, hearings: Sequence[Hearing]) -> list[Match]:
         """The near matches of what was heard, each at its cost in the hearing that comes nearest to it."""
         matches = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
         if not matches or not hearings:
@@ -137,19 +145,20 @@ class _Hit:
     sure: float
 
 
-def _judged(match: Match, heard: _Heard) -> _Hit | None:
-    """How likely the entry was said there; None when it is not likely enough.
+def evidence_of(match: Match, unsure: float) -> tuple[float, ...]:
+    """What speaks for and against a match, for `_WEIGHTS`. `unsure`: how little the recogniser believed its own words."""
+    common = next((len(end) for end in _COMMON_ENDS if match.entry.written.endswith(end)), 0)
+    own = match.syllables - common
+    return 1.0, float(own), float(common), match.cost, match.cost / match.syllables, unsure
 
-    Fitted by logistic regression on sentences with and without invented names (`hotline evaluate vocabulary --fit` prints the weights anew).
-    """
-    confidences = heard.confidences[match.start : match.end]
-    unsure = 1.0 - sum(confidences) / len(confidences)
+
+def _judged(match: Match, heard: _Heard) -> _Hit | None:
+    """How likely the entry was said there; None when it is not likely enough."""
+    unsure = heard.unsure(match)
     if match.syllables <= _SHORT_SYLLABLES and (match.cost > _SHORT_COST or unsure < 1.0 - _SHORT_CONFIDENCE):
         same = heard.text[match.start : match.end] == match.entry.written
         return _Hit(match, 1.0 - unsure) if same else None
-    common = next((len(end) for end in _COMMON_ENDS if match.entry.written.endswith(end)), 0)
-    own = match.syllables - common
-    odds = -1.84 + 2.19 * own + 0.82 * common - 0.96 * match.cost - 3.98 * match.cost / match.syllables + 1.91 * unsure
+    odds = sum(weight * value for weight, value in zip(_WEIGHTS, evidence_of(match, unsure), strict=True))
     sure = 1.0 / (1.0 + math.exp(-odds))
     return _Hit(match, sure) if sure >= _SURE_ENOUGH else None
 
@@ -199,6 +208,11 @@ class _Heard:
             self.confidences += [word.confidence] * length
             self.starts += [word.start_seconds + step * at for at in range(length)]
             self.ends += [word.start_seconds + step * (at + 1) for at in range(length)]
+
+    def unsure(self, match: Match) -> float:
+        """1 minus the mean confidence where the match lies."""
+        confidences = self.confidences[match.start : match.end]
+        return 1.0 - sum(confidences) / len(confidences)
 
     def with_hits(self, hits: Sequence[_Hit]) -> list[SpokenWord]:
         """The words with the hits in their places; a word that a hit cuts is kept in parts."""

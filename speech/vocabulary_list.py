@@ -31,6 +31,7 @@ _SAFE_SYLLABLES = 3
 _PLACE_COLUMNS = ("written", "said", "district", "street")
 _WORD_COLUMNS = ("written", "said")
 _EVERYDAY_BIG5 = (b"\xa4\x40", b"\xc6\x7e")
+_SIMPLIFIED_TOO = "玥璟昇瑄琇"
 _CHINESE = re.compile("[\u4e00-\u9fff]+")
 _FIGURES = re.compile("[0-9]")
 
@@ -158,7 +159,9 @@ def _entry(cells: list[str], columns: tuple[str, ...], line: int) -> Entry:
 
 
 def looks_traditional(char: str) -> bool:
-    """Everyday in Taiwan (level 1 of Big5) and unknown to the simplified standard (GB 2312)."""
+    """Everyday in Taiwan (level 1 of Big5), unknown to GB 2312, and none of the few that simplified names have too."""
+    if char in _SIMPLIFIED_TOO:
+        return False
     try:
         char.encode("gb2312")
     except UnicodeEncodeError:
