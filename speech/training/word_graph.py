@@ -1,0 +1,130 @@
+"""Lexicon and language model as transducers, composed, and each unit made the acoustic model's one state.
+
+Labels of the composition's input: phones 1 … P (unit + 1), above them P + 1 for "back off" and P + 2 + k to tell
+homophones, and words that begin longer ones, apart; these are dropped at the end. Transition-ids are those of export.py:
+2p - 1 stays in phone p, 2p enters it. Mohri, Pereira, Riley, "Speech recognition with weighted finite-state
+transducers" (2008); pynini's OpenFst does what is heavy.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from speech.training.language_model import BEGIN, END, BackoffModel
+from speech.training.lexicon import Lexicon
+from speech.training.transducer import Builder, Transducer
+from speech.training.units import SILENCE, UNIT_INDEX, UNITS
+
+PHONES = len(UNITS)
+_SILENCE_PHONE = UNIT_INDEX[SILENCE] + 1
+_BACK_OFF = PHONES + 1
+# Costs (natural logarithms) of a pause between two words, of one more frame of a unit, of silence before speech or none.
+_PAUSE, _STAY, _SILENT_START, _SUDDEN_START = 1.6, 0.1, 0.3, 1.0
+
+
+def word_graph(lexicon: Lexicon, model: BackoffModel) -> Transducer:
+    """From transition-ids to words (pynini needed)."""
+    composed = _composed(lexicon_transducer(lexicon), grammar_transducer(model))
+    return with_states(composed)
+
+
+def lexicon_transducer(lexicon: Lexicon) -> Transducer:
+    """Phones to words. Between two words there may be silence."""
+    ways: dict[tuple[int, ...], list[tuple[int, float]]] = defaultdict(list)
+    for number, word in enumerate(lexicon.words, 1):
+        for reading in lexicon.readings[word]:
+            ways[tuple(UNIT_INDEX[unit] + 1 for unit in reading.units)].append((number, reading.cost))
+    begun = {way[:length] for way in ways for length in range(1, len(way))}
+    built = Builder()
+    start, between = built.state(), built.state()
+    built.arc(start, _SILENCE_PHONE, 0, _SILENT_START, between)
+    built.arc(start, 0, 0, _SUDDEN_START, between)
+    built.arc(between, _SILENCE_PHONE, 0, _PAUSE, between)
+    built.arc(between, _BACK_OFF, len(lexicon.words) + 1, 0.0, between)
+    built.final(between)
+    for way, words in sorted(ways.items()):
+        for place, (number, cost) in enumerate(words):
+            labels = [*way, _BACK_OFF + 1 + place] if len(words) > 1 or way in begun else list(way)
+            state = between
+            for at, label in enumerate(labels):
+                target = between if at == len(labels) - 1 else built.state()
+                built.arc(state, label, number if at == 0 else 0, cost if at == 0 else 0.0, target)
+                state = target
+    return built.build(start)
+
+
+def grammar_transducer(model: BackoffModel) -> Transducer:
+    """Words to words with the model's costs. A state is a history that longer n-grams have, or none; word n of the
+    model has label n - 1, backing off the label after the last word's."""
+    words = model.words
+    histories = [np.unique(level.keys // words) for level in model.levels[1:]]
+    first = np.cumsum([1, *(len(keys) for keys in histories)])
+    built = Builder(int(first[-1]))
+
+    def state_of(keys: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+        """Of the longest end of these n-grams that is a state; 0 has no history."""
+        found = np.zeros(len(keys), np.int64)
+        for taken in range(1, min(length, len(histories)) + 1):
+            known, ends = histories[taken - 1], keys % words**taken
+            if len(known):
+                at = np.minimum(np.searchsorted(known, ends), len(known) - 1)
+                found = np.where(known[at] == ends, first[taken - 1] + at, found)
+        return found
+
+    for length, level in enumerate(model.levels, 1):
+        last, source = level.keys % words, state_of(level.keys // words, length - 1)
+        for state, logp in zip(source[last == END], level.logp[last == END], strict=True):
+            built.final(int(state), -float(logp))
+        said = last > END
+        label = last[said] - 1
+        built.many(source[said], label, label, -level.logp[said], state_of(level.keys[said], length))
+    for length, known in enumerate(histories, 1):
+        label = np.full(len(known), words - 1)
+        source = first[length - 1] + np.arange(len(known))
+        shorter = state_of(known % words ** (length - 1), length - 1)
+        built.many(source, label, np.zeros(len(known), np.int64), -model.backoff(known, length), shorter)
+    return built.build(int(state_of(np.array([BEGIN]), 1)[0]))
+
+
+def with_states(phones: Transducer) -> Transducer:
+    """Phones to transition-ids. The loop of a unit is on the state that its arc leads to; a state that several units
+    enter gets one state before it for each."""
+    unit = np.where(phones.inputs > PHONES, 0, phones.inputs).astype(np.int64)
+    entered = np.unique(phones.target.astype(np.int64) * (PHONES + 1) + unit)
+    entered = np.unique(np.append(entered, np.int64(phones.start) * (PHONES + 1)))
+    by_state = np.bincount(entered // (PHONES + 1), minlength=phones.states)
+    alone = entered[(by_state[entered // (PHONES + 1)] == 1) & (entered % (PHONES + 1) > 0)]
+    shared = entered[(by_state[entered // (PHONES + 1)] > 1) & (entered % (PHONES + 1) > 0)]
+    built = Builder(phones.states + len(shared))
+    for state in np.flatnonzero(np.isfinite(phones.final)):
+        built.final(int(state), float(phones.final[state]))
+    key = phones.target.astype(np.int64) * (PHONES + 1) + unit
+    target = phones.target.astype(np.int64)
+    if len(shared):
+        at = np.minimum(np.searchsorted(shared, key), len(shared) - 1)
+        target = np.where(shared[at] == key, phones.states + at, target)
+    source = phones.source.astype(np.int64)
+    built.many(source, 2 * unit, phones.outputs.astype(np.int64), phones.cost.astype(np.float64), target)
+    before = phones.states + np.arange(len(shared))
+    for at_states, keys in ((alone // (PHONES + 1), alone), (before, shared)):
+        loops = 2 * (keys % (PHONES + 1)) - 1
+        built.many(at_states, loops, np.zeros_like(loops), np.full(len(loops), _STAY), at_states)
+    nothing = np.zeros(len(shared), np.int64)
+    built.many(before, nothing, nothing, np.zeros(len(shared)), shared // (PHONES + 1))
+    return built.build(phones.start)
+
+
+def _composed(lexicon: Transducer, grammar: Transducer) -> Transducer:
+    """Deterministic and minimal."""
+    import pywrapfst
+
+    def mutable(made: Transducer) -> Any:
+        return pywrapfst.convert(pywrapfst.Fst.read_from_string(made.to_bytes()), "vector")
+
+    sounds, words = mutable(lexicon).arcsort("olabel"), mutable(grammar).arcsort("ilabel")
+    both = pywrapfst.determinize(pywrapfst.compose(sounds, words)).minimize(allow_nondet=True)
+    return Transducer.from_bytes(pywrapfst.convert(both, "const").write_to_string())
