@@ -192,12 +192,15 @@ def run_training(work: Work) -> None:
 
 
 def run_graph(work: Work) -> None:
+    """Words, language model and word graph."""
     from speech.training.graph import make_graph
+    from speech.training.open_gram import fetch_open_gram
 
     made = work.folder / "graph"
     if not made.exists():
+        open_gram = fetch_open_gram(work.folder / "sources")
         with _replacing(made) as part:
-            make_graph(part, work.sentences.parent)
+            make_graph(part, work.sentences.parent, open_gram)
 
 
 def run_export(work: Work) -> None:
