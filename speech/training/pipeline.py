@@ -145,8 +145,10 @@ def run_speech(work: Work) -> None:
         speak_all(
             voice, sources, work.sentences, work.spoken(voice), hours=hours, seed=work.seed, processes=work.processes
         )
-    held_out = work.sentences.with_name("held-out.txt")
-    speak_unseen(sources, held_out, work.folder / "test" / "unseen.tsv", count=work.size.unseen, seed=work.seed)
+    test = work.folder / "test" / "unseen.tsv"
+    if not test.exists():
+        held_out = work.sentences.with_name("held-out.txt").read_text(encoding="utf-8").split()
+        speak_unseen(sources, held_out[: work.size.unseen], test, seed=work.seed, processes=work.processes)
 
 
 def run_alignment(work: Work) -> None:
