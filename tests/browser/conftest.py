@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import io
 import json
+import os
 import shutil
 import threading
 import urllib.request
@@ -47,7 +48,9 @@ from cases.settings import CasesSettings
 from cases.web.app import make_app
 from cases.web.keys import PRODUCER_TOKEN, SERVICE
 
-expect.set_options(timeout=15_000)  # a limit for broken things, not a wish: the machine may be busy
+# A limit for broken things, not a wish: the machine may be busy, or busier (with pytest's own --timeout beside it).
+PATIENCE_MS = float(os.environ.get("HOTLINE_TEST_PATIENCE_MS", "15000"))
+expect.set_options(timeout=PATIENCE_MS)
 
 PASSWORD = "correct horse battery"
 CHROMIUM_ARGUMENTS = [
@@ -184,7 +187,7 @@ def new_context(browser: Browser) -> Iterator[Callable[..., BrowserContext]]:
             **options,
         }
         context = browser.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         return context
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -24,8 +26,7 @@ def take(page: Page, draft: Any) -> None:
 
 def wait_for(page: Page, check: Any) -> None:
     """Until `check()` is true: what the backend has is not on the page."""
-    for _ in range(200):
-        if check():
-            return
+    until = time.monotonic() + float(os.environ.get("HOTLINE_TEST_PATIENCE_MS", "15000")) / 1000
+    while not check():
+        assert time.monotonic() < until, "it never came true"
         page.wait_for_timeout(50)
-    assert check()

@@ -1,14 +1,16 @@
 // What an operator does with a draft: take, confirm, return, reject, and undo.
 import { announce, byId } from "./dom.js";
 import { t, shortTime } from "./words.js";
-import { Problem, request } from "./api.js";
+import { Problem, clock, request } from "./api.js";
 import { askReason } from "./dialogs.js";
 import { faultText } from "./faults.js";
 
+const UNDO_MS = 10_000; // of an answer to an offer: nothing at the backend ends it, it only gets out of sight
+
 export class Deeds {
-  /** `draftOf(callId)`: the draft of a live call, if it has come; `narrow()`: one column; `toQueue()`: shows the queue. */
-  constructor({ showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue }) {
-    Object.assign(this, { showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue });
+  /** `settled(id)`: no deed is on its way any more; `draftOf(callId)`: the draft of a live call, if it has come; `narrow()`: one column; `toQueue()`: shows the queue. */
+  constructor({ showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue, settled }) {
+    Object.assign(this, { showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue, settled });
   }
 
   /** Resolves true when the draft that is shown is hers, from now on or already. */
@@ -67,6 +69,48 @@ export class Deeds {
     const { id } = showing;
     const reason = await askReason();
     if (reason && showing.id === id) this.#finish("reject", { reason }, () => t("done.rejected"));
+  }
+
+  // ── a draft that was heard again ──
+
+  /** Shows the newer revision that is offered; what she typed stays. */
+  adopt() {
+    const { offered, draft } = this.showing.view ?? {};
+    if (!this.#answers(offered)) return;
+    this.#answer("adopt", { revision: offered.revision }, t("done.adopted"), () =>
+      this.#answer("adopt", { revision: draft.revision }, null, null, draft.draft_id));
+  }
+
+  /** Out of the way with it; or, dismissed before, here with it again. */
+  dismiss() {
+    const { offered, dismissed } = this.showing.view ?? {};
+    if (!this.#answers(offered)) return;
+    if (offered.revision <= dismissed) {
+      this.offerAgain();
+      return;
+    }
+    const { id } = this.showing;
+    this.#answer("dismiss", { revision: offered.revision }, t("done.dismissed"), () =>
+      this.#answer("dismiss", { revision: dismissed }, null, null, id));
+  }
+
+  offerAgain() {
+    if (this.#answers(this.showing.view?.offered)) this.#answer("dismiss", { revision: 0 }, null, null);
+  }
+
+  #answers(offered) {
+    return Boolean(offered && this.showing.mine && this.showing.kind === "draft");
+  }
+
+  #answer(verb, extra, text, undo, id = this.showing.id) {
+    return this.#act(id, verb, extra, (fresh) => {
+      if (this.showing.id === id) this.showing.render(fresh);
+      if (text) this.offerUndo(text, undo);
+    });
+  }
+
+  offerUndo(text, undo) {
+    this.toasts.offer(text, new Date(clock.now() + UNDO_MS).toISOString(), undo);
   }
 
   /** Says it, offers the way back, goes on to the next draft. */
@@ -131,6 +175,8 @@ export class Deeds {
       this.failed(id, error, { focus: true });
       mark();
       return false;
+    } finally {
+      this.settled(id);
     }
   }
 

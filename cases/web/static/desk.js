@@ -1,5 +1,5 @@
 // The desk: puts the parts together; keys, views, search, and what happens elsewhere.
-import { byId } from "./dom.js";
+import { announce, byId } from "./dom.js";
 import { t, lang } from "./words.js";
 import { Problem, Unreachable, logOut, request, whenSessionIsOver, whoAmI } from "./api.js";
 import { connection } from "./connection.js";
@@ -11,11 +11,13 @@ import { CasesView } from "./cases_view.js";
 import { Player } from "./player.js";
 import { Transcript } from "./transcript.js";
 import { DraftForm } from "./form.js";
+import { RehearingStrip, newestOf } from "./rehearing.js";
 import { Showing } from "./showing.js";
 import { Deeds } from "./deeds.js";
 import { Toasts } from "./toasts.js";
 import { listen } from "./keys.js";
 import { loginInPlace, openHelp } from "./dialogs.js";
+import { fieldName } from "./fields.js";
 import { faultText } from "./faults.js";
 import { otherLanguage } from "./language.js";
 
@@ -28,9 +30,12 @@ const outbox = new Outbox();
 const toasts = new Toasts(byId("toasts"));
 const draftOfCall = new Map(); // call_id -> draft_id, as the stream tells
 let categories = [];
+const unseen = new Map(); // draft_id -> its latest change that came while a deed was on its way
 let spans = []; // seconds of the lit evidence
 
-const transcript = new Transcript(byId("said"), { onWord: (seconds) => player.playFrom(seconds) });
+const transcript = new Transcript(byId("said"), {
+  onWord: (seconds) => player.playFrom(seconds), onSpan: (span) => player.playSpans([span]),
+});
 const player = new Player(byId("player"), {
   onTime: (seconds, playing) => transcript.mark(seconds, playing),
   onBroken: () => {
@@ -43,6 +48,11 @@ const form = new DraftForm({
   on: {
     light: (evidence) => (spans = transcript.light(evidence)),
     edit: (path, value) => outbox.edit(form.draftId, path, value),
+    adopted: (path, before) => {
+      const id = form.draftId;
+      deeds.offerUndo(t("done.adopted_field", { name: fieldName(path) }), () =>
+        (form.draftId === id ? form.put(path, before) : outbox.edit(id, path, before)));
+    },
     wanted: (path) => deeds.take().then((taken) => taken && form.edit(path)),
     alert: (alert) => {
       spans = transcript.light(alert.evidence);
@@ -61,13 +71,22 @@ const live = new LiveCalls({ panel: byId("live-panel"), list: byId("live-rows"),
 const cases = new CasesView({
   list: byId("case-rows"), scroll: byId("case-scroll"), state: byId("case-state"), on: { select: (one) => showing.case(one) },
 });
+const strip = new RehearingStrip({
+  container: byId("again"), transcript, on: { left: () => form.focusAny() },
+  verbs: { adopt: () => deeds.adopt(), dismiss: () => deeds.dismiss(), offerAgain: () => deeds.offerAgain() },
+});
 const showing = new Showing({
-  desk, outbox, player, transcript, form, queue,
+  desk, outbox, player, transcript, form, strip, queue,
   on: { left: (kind) => kind === "live" && live.unselect(), failed: (id, error) => deeds.failed(id, error) },
 });
 const deeds = new Deeds({
   showing, outbox, queue, form, player, toasts, draftOf, narrow: () => narrow.matches,
   toQueue: () => setView("queue"),
+  settled: (id) => {
+    const change = unseen.get(id);
+    unseen.delete(id);
+    if (change) onDraft(change);
+  },
 });
 showing.verbs = {
   take: (how) => deeds.take(how), confirm: () => deeds.confirm(), giveBack: () => deeds.giveBack(), reject: () => deeds.reject(),
@@ -108,7 +127,8 @@ function byWord(step) {
 }
 
 listen({
-  down: () => move(1), up: () => move(-1), take: () => void deeds.take(), play: () => player.toggle(), evidence: () => player.playSpans(spans),
+  down: () => move(1), up: () => move(-1), take: () => void deeds.take(), play: () => player.toggle(),
+  evidence: () => player.playSpans(spans.length ? spans : transcript.pendingSpans),
   word_back: () => byWord(-1), word_on: () => byWord(1),
   seconds_back: () => player.seek(player.now - 3), seconds_on: () => player.seek(player.now + 3),
   slower: () => player.changeSpeed(-1), faster: () => player.changeSpeed(1),
@@ -116,6 +136,7 @@ listen({
   undo: () => toasts.undo(), search: () => byId("search").focus(), help: () => openHelp(),
   queue: () => goQueue(), news: () => queue.showNews(), live: () => live.move(1), cases: () => goCases(),
   number_0: () => form.take(0), number_1: () => form.take(1), number_2: () => form.take(2), number_3: () => form.take(3), number_4: () => form.take(4),
+  adopt_field: () => form.take("a"), adopt: () => deeds.adopt(), dismiss: () => deeds.dismiss(), changes: () => strip.toggle(),
   escape: () => {
     if (document.activeElement === byId("search")) byId("search").value = "";
     search();
@@ -213,11 +234,20 @@ function onQueue(change) {
 }
 
 function onDraft(change) {
-  const { view } = showing;
-  if (showing.kind !== "draft" || showing.id !== change.draft_id || showing.busy.has(change.draft_id)) return;
-  const news = !view || change.version > view.version || change.has_recording !== Boolean(view.recording)
+  const { view, kind } = showing;
+  const { draft_id: id } = change;
+  if (showing.busy.has(id)) {
+    unseen.set(id, change);
+    return;
+  }
+  const revised = view?.draft.draft_id === id
+    && (change.revision !== view.draft.revision || change.newest !== newestOf(view) || change.dismissed !== view.dismissed);
+  if (revised && change.newest > newestOf(view)) announce(t(change.revision === change.newest ? "again.came" : "again.came_offered"));
+  if (kind === "case" && revised) showing.case(view.opened);
+  if (kind !== "draft" || showing.id !== id) return;
+  const news = !view || revised || change.version > view.version || change.has_recording !== Boolean(view.recording)
     || (!showing.mine && change.edits_count !== view.edits_count);
-  if (news) showing.draft(change.draft_id);
+  if (news) showing.draft(id);
 }
 
 async function start() {

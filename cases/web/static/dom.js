@@ -19,6 +19,15 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** Makes these the container's children; those that stay are not touched, so that a selection in them and the focus stay too. */
+export function patchChildren(container, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...container.childNodes]) if (!kept.has(child)) child.remove();
+  wanted.forEach((child, index) => {
+    if (container.childNodes[index] !== child) container.insertBefore(child, container.childNodes[index] ?? null);
+  });
+}
+
 export const byId = (id) => document.getElementById(id);
 
 /** Says something once to screen readers, politely. */

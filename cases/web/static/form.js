@@ -1,24 +1,29 @@
 // The draft at the right: a row a field, its sureness as word and shape, edited in place, all by keyboard.
 import { h } from "./dom.js";
 import { t, has } from "./words.js";
-import { FIELDS, fieldName, valueText } from "./fields.js";
+import { FIELDS, fieldName, sameValue, valueText } from "./fields.js";
 import { EDITORS } from "./editors.js";
 import { letters } from "./keys.js";
 import { ORIGINAL } from "./outbox.js";
 import { draftHead, liveFields, liveHead } from "./draft_head.js";
+import { offersOf } from "./rehearing.js";
 
 const ALTERNATIVES = 4;
 
 export class DraftForm {
   #rows = new Map(); // path -> row element
   #fields = new Map(); // path -> field as the backend shows it, with what was typed since
+  #offers = new Map(); // path -> value as a newer revision has it
   #editing = null; // path
   #focused = null; // path
   #view = null;
   #mine = false;
   #frozen = false; // a deed is on its way
 
-  /** `on`: light(evidence), edit(path, value), alert(alert), wanted(path) when somebody wants to type in a draft not taken. */
+  /**
+   * `on`: light(evidence), edit(path, value), alert(alert), wanted(path) when somebody wants to type in a draft not taken,
+   * adopted(path, before) when a field was taken from a newer revision.
+   */
   constructor({ head, container, actions, categories, on }) {
     Object.assign(this, { head, container, actions, categories, on });
     container.addEventListener("focusin", (event) => this.#focus(event.target.closest(".field")?.dataset.path ?? null));
@@ -53,6 +58,7 @@ export class DraftForm {
     const same = this.draftId === view.draft.draft_id && this.#mine === mine && this.#rows.size > 0;
     this.#view = view;
     this.#mine = mine;
+    this.#offers = offersOf(view, mine);
     for (const field of view.fields) {
       const typed = field.path in unsaved ? typedState(field, unsaved[field.path]) : {};
       this.#fields.set(field.path, { ...field, ...typed, problem: refused[field.path] });
@@ -82,6 +88,11 @@ export class DraftForm {
     this.#rows.get(this.#order()[0])?.focus();
   }
 
+  /** Focus on the field that had it last, or that Tab would come to. */
+  focusAny() {
+    [...this.#rows.values()].find((row) => row.tabIndex === 0)?.focus();
+  }
+
   /** Nothing is typed nor chosen while `frozen`. */
   freeze(frozen) {
     if (frozen && this.#editing) this.#rest(this.#editing); // what the editor still holds goes with the deed
@@ -107,11 +118,29 @@ export class DraftForm {
     return faulty.length > 0;
   }
 
-  /** Takes the alternative with this number (from 1), or with 0 what the machine understood. True if there was one. */
+  /** Lights what the focused field comes from, in a transcript that is shown anew. */
+  relight() {
+    if (this.#focused) this.on.light(this.focusedEvidence);
+  }
+
+  /** Sets a field of the draft that is shown, as if it had been typed. */
+  put(path, value) {
+    if (!this.#mine || !this.#rows.has(path)) return;
+    if (this.#editing === path) this.#stopEditing();
+    this.#change(path, value);
+    this.#fill(path);
+  }
+
+  /** Takes the alternative with this number (from 1), with 0 what the machine understood, with "a" what it understands now. */
   take(number) {
     const field = this.#fields.get(this.#focused);
     if (!field || !this.#mine || this.#editing || this.#frozen) return false;
-    if (number === 0) {
+    if (number === "a") {
+      if (!this.#isOffered(field)) return false;
+      const before = field.edited ? field.value : ORIGINAL;
+      this.#change(this.#focused, this.#offers.get(this.#focused) ?? null);
+      this.on.adopted(this.#focused, before);
+    } else if (number === 0) {
       if (!field.edited) return false;
       this.#change(this.#focused, ORIGINAL);
     } else {
@@ -184,8 +213,11 @@ export class DraftForm {
     row.querySelector(".field-value").replaceChildren(
       text ? h("span", {}, text) : h("span", { class: "quiet" }, t(field.required ? "field.required" : "field.empty")));
     this.#showSureness(row, field);
-    const chips = this.#mine ? this.#chips(path, field) : [];
-    row.querySelector(".field-more").replaceChildren(...chips);
+    const more = row.querySelector(".field-more");
+    const onChip = more.contains(document.activeElement);
+    more.replaceChildren(...(this.#mine ? this.#chips(path, field) : []));
+    if (onChip) row.focus();
+    row.toggleAttribute("data-offered", this.#isOffered(field));
     this.#showFault(path);
     const sureness = t(`sureness.${surenessOf(field)}`);
     row.setAttribute("aria-label", t("field.label", { name: fieldName(path), value: text || t("field.empty"), sureness }));
@@ -199,6 +231,10 @@ export class DraftForm {
       : t("field.confidence", { percent: Math.round(100 * field.confidence) });
   }
 
+  #isOffered({ path, value }) {
+    return this.#offers.has(path) && !sameValue(this.#offers.get(path), value);
+  }
+
   #showFault(path) {
     const { fault, problem } = this.#fields.get(path);
     const row = this.#rows.get(path);
@@ -210,12 +246,13 @@ export class DraftForm {
 
   #chips(path, field) {
     const others = field.alternatives.slice(0, ALTERNATIVES).map((one, index) => ({ number: index + 1, value: one.value }));
-    if (field.edited && valueText(path, field.original)) others.push({ number: 0, value: field.original });
-    return others.map(({ number, value }) =>
+    if (field.edited && valueText(path, field.original)) others.push({ number: 0, value: field.original, mark: t("field.was") });
+    if (this.#isOffered(field)) others.unshift({ number: "a", value: this.#offers.get(path), mark: t("field.again") });
+    return others.map(({ number, value, mark }) =>
       h("button", {
-        type: "button", class: "alternative", tabindex: -1, "aria-keyshortcuts": number,
+        type: "button", class: number === "a" ? "alternative again-chip" : "alternative", tabindex: -1, "aria-keyshortcuts": number,
         on: { click: () => { this.#rows.get(path).focus(); this.take(number); } },
-      }, h("kbd", {}, number), " ", valueText(path, value), number === 0 ? ` (${t("field.was")})` : ""));
+      }, h("kbd", {}, number), " ", valueText(path, value) || t("field.none"), mark ? ` (${mark})` : ""));
   }
 
   #change(path, value) {

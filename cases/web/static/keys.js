@@ -5,7 +5,8 @@ import { inTextBox } from "./dom.js";
 export const KEYS = [
   [["j", "k"], "key.move"], [["Enter"], "key.take"], [["Space"], "key.play"], [["←", "→"], "key.word"],
   [["Shift ←", "Shift →"], "key.seconds"], [["[", "]"], "key.speed"], [["p"], "key.evidence"], [["Tab"], "key.tab"],
-  [["1", "–", "4"], "key.alternative"], [["0"], "key.original"], [["e"], "key.edit"], [["Esc"], "key.leave"],
+  [["1", "–", "4"], "key.alternative"], [["0"], "key.original"], [["a"], "key.adopt_field"], [["A"], "key.adopt"],
+  [["d"], "key.dismiss"], [["w"], "key.changes"], [["e"], "key.edit"], [["Esc"], "key.leave"],
   [["Ctrl Enter"], "key.confirm"], [["r"], "key.return"], [["x"], "key.reject"], [["u"], "key.undo"], [["/"], "key.search"],
   [["g", "q"], "key.queue"], [["g", "n"], "key.news"], [["g", "l"], "key.live"], [["g", "c"], "key.cases"], [["F8"], "key.play_anywhere"], [["?"], "key.help"],
 ];
@@ -55,7 +56,7 @@ export function listen(actions) {
 const CHORDS = { q: "queue", n: "news", l: "live", c: "cases" };
 const LETTERS = {
   j: "down", k: "up", p: "evidence", e: "edit", r: "return", x: "reject", u: "undo", "/": "search", "?": "help", "[": "slower",
-  "]": "faster", g: "chord",
+  "]": "faster", g: "chord", a: "adopt_field", A: "adopt", d: "dismiss", w: "changes",
 };
 
 function nameOf(event, inChord) {
@@ -76,6 +77,6 @@ function nameOf(event, inChord) {
   if (!letters.on) return null;
   if (inChord) return CHORDS[key] ?? null;
   if (/^[0-4]$/.test(key)) return `number_${key}`;
-  if (["r", "x", "u"].includes(key) && event.repeat) return null;
+  if (["r", "x", "u", "A", "d", "w"].includes(key) && event.repeat) return null;
   return LETTERS[key] ?? null;
 }

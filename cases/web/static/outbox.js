@@ -74,7 +74,7 @@ export class Outbox extends EventTarget {
     clearTimeout(this.#timers.get(id));
     return this.#inTurn(id, async () => {
       // A rejection too can be undone: what was typed before it is kept with the draft.
-      if (verb === "confirm" || verb === "return" || verb === "reject") await this.#sendEdits(id);
+      if (["confirm", "return", "reject", "adopt"].includes(verb)) await this.#sendEdits(id);
       const [refused] = Object.values(this.refused(id));
       if (verb === "confirm" && refused) throw refused;
       const view = await this.#patiently(id, () => this.#post(id, verb, extra));
@@ -193,7 +193,8 @@ export class Outbox extends EventTarget {
 /** Whether the last step of the draft was this operator's: the same step by somebody else is not hers to report. */
 function isMyDoing(view, verb) {
   const me = session.user?.name;
-  return verb === "undo" ? view.taken_by === me : view.may_undo || view.history.at(-1)?.actor === me;
+  const steps = view.history.filter(({ actor }) => actor !== "producer"); // that the call was heard again is no step
+  return verb === "undo" ? view.taken_by === me : view.may_undo || steps.at(-1)?.actor === me;
 }
 
 function split(edits) {

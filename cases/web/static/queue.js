@@ -284,6 +284,9 @@ function notes(item, { mine, gone }) {
   else if (item.taken_by) found.push(t("queue.taken", { who: item.taken_by_name, time: shortTime(item.taken_at) }));
   if (item.urgency !== "routine") found.push(t(`urgency.${item.urgency}`));
   found.push(...item.alerts.filter((kind) => kind !== item.urgency).map((kind) => t(`alert.${kind}`)));
+  if (item.pending) found.push(t("queue.pending"));
+  if (item.offered) found.push(t("queue.offered"));
+  else if (item.revision) found.push(t("queue.again"));
   if (item.unsure) found.push(t("queue.unsure", { n: item.unsure }));
   if (!item.complete) found.push(t("queue.incomplete"));
   return found.map((text) => h("span", { class: "note" }, text));

@@ -23,8 +23,8 @@ export class Showing {
   busy = new Set(); // drafts with a deed on its way
 
   /** `on`: left(kind) when something else is shown from now on, failed(id, error); `verbs`: take, confirm, giveBack, reject. */
-  constructor({ desk, outbox, player, transcript, form, queue, on }) {
-    Object.assign(this, { desk, outbox, player, transcript, form, queue, on });
+  constructor({ desk, outbox, player, transcript, form, strip, queue, on }) {
+    Object.assign(this, { desk, outbox, player, transcript, form, strip, queue, on });
   }
 
   get mine() {
@@ -51,6 +51,7 @@ export class Showing {
     this.view = null;
     this.player.none("");
     this.transcript.clear();
+    this.strip.clear();
     this.form.clear(note);
   }
 
@@ -103,7 +104,9 @@ export class Showing {
     const unsaved = this.mine ? this.outbox.unsaved(id) : {};
     this.form.show(view, { mine: this.mine, unsaved, refused: this.outbox.refused(id) });
     if (Object.keys(unsaved).length) this.outbox.flush(id).catch((error) => this.on.failed(id, error));
-    if (!same || !byId("said").childElementCount) this.transcript.show(view.draft);
+    this.transcript.show(view.draft, { mine: this.mine });
+    this.strip.show(view, { mine: this.mine });
+    if (same) this.form.relight();
     if (view.recording) this.player.load(view.recording, view.draft.call_id);
     else this.player.none(t("player.not_here"));
     this.actions();
@@ -127,9 +130,13 @@ export class Showing {
   }
 
   /** The backend has kept edits of the draft that is shown. */
-  kept({ fields, version, edits_count: editsCount }) {
+  kept({ fields, version, revision, edits_count: editsCount }) {
     if (this.kind !== "draft") return;
     const id = this.view.draft.draft_id;
+    if (revision !== this.view.draft.revision) {
+      this.draft(id); // another tab of hers shows another revision by now
+      return;
+    }
     this.view = { ...this.view, fields, version, edits_count: editsCount };
     this.remember(this.view);
     this.form.show(this.view, { mine: this.mine, unsaved: this.outbox.unsaved(id), refused: this.outbox.refused(id) });
@@ -144,6 +151,7 @@ export class Showing {
       this.#empty("");
       this.player.none(t("player.live"));
     }
+    this.strip.clear();
     this.transcript.showLive(call.turns.filter(Boolean), t(here ? "live.draft_here" : call.ended ? "live.ended" : "live.going_on"));
     this.form.showLive(call, t(here ? "live.draft_here" : "live.fields"));
   }
