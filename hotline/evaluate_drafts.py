@@ -61,6 +61,8 @@ def drafts(
         err.print(problem, style="red", highlight=False, markup=False, soft_wrap=True)
     if not messages:
         fail(f"{file}: no message can be used", 2)
+    if not any(one.labels for one in messages):
+        fail(f"{file}: no message has a label, so nothing can be judged: write what is right beside text", 2)
     readings = _measured(messages, columns, homophone_noise, draws, seed, SURE_FROM)
     plan = {"homophone_noise": homophone_noise, "draws": draws, "seed": seed, "sure_from": SURE_FROM}
     figures = figures_of(file.name, messages, readings, problems, plan)

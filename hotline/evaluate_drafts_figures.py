@@ -112,7 +112,7 @@ def notes_on(messages: Sequence[Labelled]) -> list[str]:
             )
     unlabelled = sum(not one.labels for one in messages)
     if unlabelled:
-        notes.append(f"{unlabelled} messages have no labels: they are drafted, and nothing is judged")
+        notes.append(f"messages without labels, drafted but not judged: {unlabelled}")
     return notes
 
 

@@ -75,6 +75,7 @@ def read_heard(lines: Sequence[str], messages: Sequence[Labelled]) -> HeardTexts
             found.columns[name][place] = said
     if not found.columns and not found.problems:
         found.problems.append(LineProblem(0, "nothing heard in it: write the columns text and heard"))
+    found.problems.sort(key=lambda problem: problem.line)
     return found
 
 

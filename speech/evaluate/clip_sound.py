@@ -65,8 +65,10 @@ def read_clip(path: Path, longest_seconds: float = LONGEST_SECONDS) -> ClipSound
             f"cut off: {there / bytes_a_second:.1f} s of the {claimed / bytes_a_second:.1f} s that its header names are "
             "there: copy it anew",
         )
-    if not unfinished or there / bytes_a_second > longest_seconds:
+    if not unfinished:
         return _read(path, longest_seconds)
+    if there / bytes_a_second > longest_seconds:
+        raise _too_long(there / bytes_a_second, longest_seconds)
     with tempfile.TemporaryDirectory(prefix="hotline-clip-") as folder:
         mended = Path(folder) / path.name
         shutil.copyfile(path, mended)
