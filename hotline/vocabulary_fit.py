@@ -27,7 +27,7 @@ def evidence_rows(vocabulary: Vocabulary, heard: Sequence[Heard]) -> tuple[NDArr
                 if match.syllables >= _SHORTEST:
                     rows.append(evidence)
                     right.append(float(match.entry.written == one.name))
-    return np.array(rows, float).reshape(len(rows), -1), np.array(right)
+    return np.array(rows, float).reshape(len(rows), len(rows[0]) if rows else 0), np.array(right)
 
 
 def fitted(features: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
