@@ -196,7 +196,10 @@ class Caller(Wire):
 
 
 class Alert(Wire):
+    """`confidence`: how often such an alert was right; a human looks at every one."""
+
     kind: AlertKind
+    confidence: float = Field(default=1.0, ge=0, le=1)
     evidence: tuple[Evidence, ...] = ()
 
 

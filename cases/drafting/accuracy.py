@@ -89,7 +89,7 @@ def answers_of(made: ComplaintDraft) -> dict[str, Answer]:
         "street": Answer((place.street if place else None) or "", made.place.confidence),
         # empty reads as routine, and is shown as empty
         "urgency": Answer(str(made.urgency.value or Urgency.ROUTINE), made.urgency.confidence),
-        "alerts": Answer(kinds, (1.0 if made.alerts else 0.0)),
+        "alerts": Answer(kinds, min((alert.confidence for alert in made.alerts), default=0.0)),
         "occurred": Answer(occurred.said if occurred else "", made.occurred.confidence),
     }
 

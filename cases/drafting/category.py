@@ -1,16 +1,23 @@
-"""分类: levels 1 to 3 by weighted words of the versioned table, by character and by sound."""
+"""分类: level 1 by the words of the versioned table and the learned model together, levels 2 and 3 by the words.
+
+Words are found by character and by sound.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from cases.drafting.classifier import Vote
 from cases.drafting.evidence import Span, evidence_of, turns_asked
+from cases.drafting.learned_vote import learned_spans, narrated, shared_rest
+from cases.drafting.model_file import KEEPER
 from cases.drafting.phrases import Found, PhraseIndex, longest_only
 from cases.drafting.pinyin import hear
-from cases.drafting.table_models import CategoriesTable, Level3, Words
+from cases.drafting.table_models import CategoriesTable, Level1, Level2, Level3
+from cases.drafting.table_models import Words as TableWords
 from cases.drafting.tables import categories_table
 from cases.schema import Alternative, Asks, Category, Turn, Understood
 
@@ -18,8 +25,9 @@ _STRONG, _WORDS, _WEAK = 3.0, 1.2, 0.4
 _PER_EXTRA_CHAR = 0.25  # a longer phrase says more
 _LEAST = 1.0  # below this nothing was really said
 _THIN = 0.8  # lowers the confidence of thin evidence
-_MOST_ALTERNATIVES = 4
 _MOST_SPANS = 6
+_LEAST_CONFIDENCE = 0.3  # for what only the learned model understands
+_LEAST_CHARS = 8  # a shorter text without a word of the table is about nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +58,13 @@ class Classified:
     category: Understood[Category]
     entry: Level3 | None
     short: str
+    words: Words
 
 
 def _entries(table: CategoriesTable) -> list[tuple[str, _Speaks]]:
     entries: list[tuple[str, _Speaks]] = []
 
-    def add(words: Words, path: _Path) -> None:
+    def add(words: TableWords, path: _Path) -> None:
         for phrases, weight in ((words.strong, _STRONG), (words.words, _WORDS), (words.weak, _WEAK)):
             entries.extend((phrase, _Speaks(path, weight)) for phrase in phrases)
 
@@ -88,40 +97,93 @@ def _short_of_level1() -> dict[str, str]:
     return {level1.name: level1.short for level1 in categories_table().level1}
 
 
-def classify(turns: Sequence[Turn]) -> Classified:
-    """The class whose words weigh most. Levels 2 and 3 are left open when nothing speaks for one of them."""
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What the table's words say by themselves. `share`: how much the first class outweighs the rest, 0-1."""
+
+    level1: dict[str, float]
+    scores: dict[_Path, _Score]
+    share: float
+    entry: Level3 | None
+    spans: tuple[Span, ...]  # that speak for the first class, weightiest first
+
+
+def words_of(turns: Sequence[Turn]) -> Words:
+    """The words of all classes. Below `_LEAST` nothing was really said: share 0 and no entry."""
     scores = _scores(turns)
-    level1_totals: dict[str, float] = defaultdict(float)
+    totals: dict[str, float] = defaultdict(float)
     for path, score in scores.items():
-        level1_totals[path.level1] += score.total
-    ranked = sorted(level1_totals, key=lambda name: -level1_totals[name])
-    if not ranked or level1_totals[ranked[0]] < _LEAST:
-        return Classified(Understood[Category](), None, "")
-    best, weight = ranked[0], level1_totals[ranked[0]]
-    rest = sum(level1_totals[name] ** 2 for name in ranked[1:])
-    total = weight**2 + rest + _THIN * weight + 1.0
-    path = _deepest(best, scores)
-    spans = sorted(
-        (span for p, score in scores.items() if p.level1 == best for span in score.spans), key=lambda pair: -pair[0]
-    )
-    value = Category(level1=best, level2=path.level2 or None, level3=path.level3 or None)
-    alternatives = [
-        (_deepest(name, scores), min(0.5, level1_totals[name] ** 2 / total)) for name in ranked[1:_MOST_ALTERNATIVES]
-    ]
+        totals[path.level1] += score.total
+    ranked = sorted(totals, key=lambda name: -totals[name])
+    if not ranked or totals[ranked[0]] < _LEAST:
+        return Words(dict(totals), scores, 0.0, None, ())
+    best, weight = ranked[0], totals[ranked[0]]
+    total = weight**2 + sum(totals[name] ** 2 for name in ranked[1:]) + _THIN * weight + 1.0
+    entry = _level3_by_path().get(_deepest(best, scores))
+    return Words(dict(totals), scores, min(0.96, weight**2 / total), entry, tuple(_spans_of(best, scores)))
+
+
+def classify(turns: Sequence[Turn]) -> Classified:
+    """The class for which the table's words and the learned model vote together. Levels 2 and 3 by the words alone.
+
+    Open when neither words nor a longer text speak for one: half a greeting is about nothing.
+    """
+    words = words_of(turns)
+    model = KEEPER.current().fields.get("level1")
+    if model is None:
+        votes = [Vote(name, 0.0) for name in sorted(words.level1, key=lambda name: -words.level1[name])]
+        votes = [Vote(votes[0].label, words.share), *votes[1:]] if votes else []
+        confidence = words.share
+    else:
+        votes = model.votes(narrated(turns), words.level1)
+        confidence = model.confidence(votes)
+    if not votes or not _says_enough(turns, words, confidence):
+        return Classified(Understood[Category](), None, "", words)
+    best = votes[0].label
+    spans = _spans_of(best, words.scores) or (learned_spans(model, turns, best) if model else [])
+    if not spans:
+        return Classified(Understood[Category](), None, "", words)
+    path = _deepest(best, words.scores)
     understood = Understood[Category](
-        value=value,
-        confidence=round(min(0.96, weight**2 / total), 2),
-        evidence=evidence_of(turns, (span for _, span in spans[:_MOST_SPANS])),
+        value=_category(path),
+        confidence=round(confidence, 2),
+        evidence=evidence_of(turns, spans),
         alternatives=tuple(
-            Alternative[Category](
-                value=Category(level1=p.level1, level2=p.level2 or None, level3=p.level3 or None),
-                confidence=round(share, 2),
-            )
-            for p, share in alternatives
+            Alternative[Category](value=_category(_deepest(label, words.scores)), confidence=share)
+            for label, share in shared_rest(votes, confidence)
         ),
     )
     entry = _level3_by_path().get(path)
-    return Classified(understood, entry, entry.short if entry else _short_of_level1()[best])
+    return Classified(understood, entry, entry.short if entry else _short_of_level1()[best], words)
+
+
+def _says_enough(turns: Sequence[Turn], words: Words, confidence: float) -> bool:
+    if words.share > 0:
+        return True
+    return confidence >= _LEAST_CONFIDENCE and len(narrated(turns)) >= _LEAST_CHARS
+
+
+def _category(path: _Path) -> Category:
+    return Category(level1=path.level1, level2=path.level2 or None, level3=path.level3 or None)
+
+
+def _spans_of(level1: str, scores: dict[_Path, _Score]) -> list[Span]:
+    weighed = [pair for path, score in scores.items() if path.level1 == level1 for pair in score.spans]
+    return [span for _, span in sorted(weighed, key=lambda pair: -pair[0])[:_MOST_SPANS]]
+
+
+def level1_phrases() -> Iterator[tuple[str, str, str]]:
+    """(level 1, entry, phrase) of the table's strong and clear words."""
+    for level1 in categories_table().level1:
+        nodes: list[Level1 | Level2 | Level3] = [
+            level1,
+            *level1.level2,
+            *(level3 for level2 in level1.level2 for level3 in level2.level3),
+        ]
+        for node in nodes:
+            for kind, phrases in (("strong", node.strong), ("words", node.words)):
+                for phrase in phrases:
+                    yield level1.name, f"{node.name}/{kind}", phrase
 
 
 def _scores(turns: Sequence[Turn]) -> dict[_Path, _Score]:

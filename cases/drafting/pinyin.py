@@ -99,18 +99,23 @@ def syllable_of(char: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def sound_class(syllable: str) -> str:
-    """One private-use character for all syllables that are easily confused (z/zh c/ch s/sh n/l f/h, -n/-ng)."""
-    if not syllable:
-        return _NO_SOUND
+def sound_key(syllable: str) -> str:
+    """One spelling for all syllables that are easily confused (z/zh c/ch s/sh n/l f/h, -n/-ng); '' for no sound."""
     initial = next((i for i in _INITIALS if syllable.startswith(i) and len(syllable) > len(i)), "")
     final = syllable[len(initial) :]
     for heard, alike in _ALIKE_FINALS:
         if final.endswith(heard):
             final = final[: -len(heard)] + alike
             break
-    key = _ALIKE_INITIALS.get(initial, initial) + final
-    return _classes.setdefault(key, chr(next(_next_class)))
+    return _ALIKE_INITIALS.get(initial, initial) + final
+
+
+@lru_cache(maxsize=4096)
+def sound_class(syllable: str) -> str:
+    """One private-use character for all syllables of one `sound_key`."""
+    if not syllable:
+        return _NO_SOUND
+    return _classes.setdefault(sound_key(syllable), chr(next(_next_class)))
 
 
 @lru_cache(maxsize=256)

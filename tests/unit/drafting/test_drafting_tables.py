@@ -193,4 +193,5 @@ def test_warm_up_reads_every_table() -> None:
 
     warm_up()
     readers = (alerts_table, categories_table, contact_table, emergencies, places_table, speech_table, urgency_table)
-    assert all(reader.cache_info().currsize == 1 for reader in (*readers, types_table, gazetteer))
+    assert all(reader.cache_info().currsize == 1 for reader in (*readers, types_table))
+    assert gazetteer() is gazetteer()
