@@ -18,10 +18,10 @@ from speech.training.language_model import (
     mix,
     mixing_weights,
     perplexity,
-    pruned,
 )
 from speech.training.lexicon import Lexicon, choose_words, cut_clauses, jieba_cut, jieba_words, make_lexicon, names_in
 from speech.training.open_gram import OpenGram, as_model, read_open_gram
+from speech.training.pruning import pruned
 from speech.training.word_graph import word_graph
 
 # The committed model has room for this much.

@@ -1,11 +1,11 @@
-"""Pure: back-off models of word sequences: estimated from text, mixed, pruned to a size.
+"""Pure: back-off models of word sequences, estimated from text and mixed.
 
 A word is its number: 0 begins a sentence, 1 ends it. An n-gram of a vocabulary of V words is one integer, its words as
 the figures of a number in base V: the history is `key // V`, the n-gram without its first word `key % V**(n-1)`. Sorted
 arrays of such keys are the whole model. Probabilities are natural logarithms.
 
 Estimation: S. Chen and J. Goodman, "An empirical study of smoothing techniques for language modeling" (1998), modified
-Kneser-Ney, interpolated. Pruning: A. Stolcke, "Entropy-based pruning of backoff language models" (1998).
+Kneser-Ney, interpolated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 BEGIN, END = 0, 1
 # What is left to words that a history was never seen with, and to histories whose words say it all.
-_LEAST = 1e-4
+LEAST = 1e-4
 LARGEST_VOCABULARY = 2**21  # three words fit one integer
 
 
@@ -58,13 +58,13 @@ class BackoffModel:
         level = self.levels[length - 1]
         if length == 1:
             return level.logp[keys]
-        at, found = _places(level.keys, keys)
+        at, found = places(level.keys, keys)
         shorter = self.score(keys % self.words ** (length - 1), length - 1)
         return np.where(found, level.logp[at], self.backoff(keys // self.words, length - 1) + shorter)
 
     def backoff(self, keys: Keys, length: int) -> Floats:
         level = self.levels[length - 1]
-        at, found = _places(level.keys, keys)
+        at, found = places(level.keys, keys)
         return np.where(found, level.backoff[at], 0.0)
 
     def joint(self, keys: Keys, length: int) -> Floats:
@@ -146,14 +146,14 @@ def normalised(words: int, grams: Sequence[tuple[Keys, Floats]]) -> BackoffModel
         histories, first = np.unique(keys // words, return_index=True)
         counts = np.diff(np.append(first, len(keys)))
         told = np.add.reduceat(np.exp(logp), first) if len(keys) else np.zeros(0)
-        scale = np.where(told > 1 - _LEAST, (1 - _LEAST) / np.maximum(told, 1e-30), 1.0)
+        scale = np.where(told > 1 - LEAST, (1 - LEAST) / np.maximum(told, 1e-30), 1.0)
         logp = logp + np.log(np.repeat(scale, counts))
         told = told * scale
         told_below = np.add.reduceat(np.exp(shorter), first) if len(keys) else np.zeros(0)
         last = levels[-1]
-        at, _ = _places(last.keys, histories)
+        at, _ = places(last.keys, histories)
         backoff = last.backoff.copy()
-        backoff[at] = np.log(1 - told) - np.log(np.maximum(1 - told_below, _LEAST))
+        backoff[at] = np.log(1 - told) - np.log(np.maximum(1 - told_below, LEAST))
         levels[-1] = Level(last.keys, last.logp, backoff)
         levels.append(Level(keys, logp, np.zeros(len(keys))))
     return BackoffModel(words, tuple(levels))
@@ -165,14 +165,15 @@ def estimate(corpus: Corpus, words: int, order: int, base: Floats) -> BackoffMod
     unigram = np.zeros(words)
     counts: list[tuple[Keys, Floats]] = []
     for length in range(1, order + 1):
-        keys, count = seen[length - 1]
+        keys, times = seen[length - 1]
+        count = times.astype(np.float64)
         if length < order:  # how many words come before it, not how often; nothing comes before a sentence's begin
             after = seen[length][0] % words**length
             kinds, befores = np.unique(after, return_counts=True)
             begins = keys // words ** (length - 1) == BEGIN
-            at, found = _places(kinds, keys)
+            at, found = places(kinds, keys)
             count = np.where(begins | ~found, count, befores[at] if len(kinds) else 0)
-        counts.append((keys, count.astype(np.float64)))
+        counts.append((keys, count))
     keys, count = counts[0]
     count = np.where(keys == BEGIN, 0.0, count)
     less = np.minimum(_discounts(count), count)
@@ -220,60 +221,8 @@ def mixing_weights(models: Sequence[BackoffModel], held_out: Corpus, rounds: int
     return [float(weight) for weight in weights]
 
 
-def pruned(model: BackoffModel, size: int) -> BackoffModel:
-    """At most `size` n-grams of two words and more: those whose loss would change the model most.
-
-    Histories of kept n-grams stay, whatever they are worth themselves.
-    """
-    if model.size <= size:
-        return model
-    worth = [_relative_entropy(model, length) for length in range(2, model.order + 1)]
-    low, high = 0.0, max(float(value.max()) for value in worth if len(value))
-    kept = _kept(model, worth, high)
-    for _ in range(50):  # bisection: the count falls as the threshold grows
-        middle = (low * high) ** 0.5 if low > 0 else high / 1e6 if high > 1e-300 else 0.0
-        chosen = _kept(model, worth, middle)
-        if sum(int(keep.sum()) for keep in chosen) <= size:
-            high, kept = middle, chosen
-        else:
-            low = middle
-        if low > 0 and high / low < 1.0001:
-            break
-    first = model.levels[0]
-    grams = [(first.keys, first.logp)]
-    grams += [(level.keys[keep], level.logp[keep]) for level, keep in zip(model.levels[1:], kept, strict=True)]
-    while len(grams) > 1 and not len(grams[-1][0]):
-        grams.pop()
-    return normalised(model.words, grams)
-
-
 def perplexity(model: BackoffModel, corpus: Corpus) -> float:
     return float(np.exp(-corpus.log_probability(model).mean()))
-
-
-def _relative_entropy(model: BackoffModel, length: int) -> Floats:
-    """Of each n-gram of `length`: how far the model moves when it alone is left to the back-off (Stolcke, eq. 5-8)."""
-    level, words = model.levels[length - 1], model.words
-    if not len(level.keys):
-        return np.zeros(0)
-    p, shorter = np.exp(level.logp), model.score(level.keys % words ** (length - 1), length - 1)
-    histories, first = np.unique(level.keys // words, return_index=True)
-    many = np.diff(np.append(first, len(level.keys)))
-    left = np.repeat(1 - np.add.reduceat(p, first), many)
-    left_below = np.repeat(1 - np.add.reduceat(np.exp(shorter), first), many)
-    now = np.repeat(model.backoff(histories, length - 1), many)
-    then = np.log(left + p) - np.log(np.maximum(left_below + np.exp(shorter), _LEAST))
-    history = np.repeat(np.exp(model.joint(histories, length - 1)), many)
-    return -history * (p * (shorter + then - level.logp) + left * (then - now))
-
-
-def _kept(model: BackoffModel, worth: Sequence[Floats], least: float) -> list[NDArray[np.bool_]]:
-    kept = [value > least for value in worth]
-    for length in range(model.order, 2, -1):
-        histories = np.unique(model.levels[length - 1].keys[kept[length - 2]] // model.words)
-        at, found = _places(model.levels[length - 2].keys, histories)
-        kept[length - 3][at[found]] = True
-    return kept
 
 
 def _discounts(count: Floats) -> Floats:
@@ -292,7 +241,7 @@ def _discounts(count: Floats) -> Floats:
     return np.asarray(values)[np.clip(count.astype(np.int64), 1, 3) - 1]
 
 
-def _places(of: Keys, keys: Keys) -> tuple[Keys, NDArray[np.bool_]]:
+def places(of: Keys, keys: Keys) -> tuple[Keys, NDArray[np.bool_]]:
     """Where each key is in sorted `of`, and whether it is there."""
     if not len(of):
         return np.zeros(len(keys), np.int64), np.zeros(len(keys), bool)

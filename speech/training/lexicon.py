@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -159,7 +159,7 @@ def choose_words(
     """The `size` likeliest words where `ours` of what is said is like the text (`counts`) and the rest like `general`;
     beside them the names, and every character of them all, so that each can be said."""
     own, other = max(sum(counts.values()), 1.0), max(sum(general.values()), 1.0)
-    worth: Counter[str] = Counter()
+    worth: dict[str, float] = defaultdict(float)
     for word, count in counts.items():
         if count > 1 or word in general or len(word) == 1:
             worth[word] += ours * count / own

@@ -61,8 +61,8 @@ class Transducer:
         states["no_input"] = np.bincount(self.source[self.inputs == 0], minlength=self.states)
         states["no_output"] = np.bincount(self.source[self.outputs == 0], minlength=self.states)
         header = struct.pack("<i", _MAGIC)
-        for name in (b"const", b"standard"):
-            header += struct.pack("<i", len(name)) + name
+        for kind in (b"const", b"standard"):
+            header += struct.pack("<i", len(kind)) + kind
         header += struct.pack("<iiQqqq", _VERSION, 0, _EXPANDED, self.start, self.states, self.arcs)
         return header + states.tobytes() + arcs.tobytes()
 
@@ -127,11 +127,8 @@ class Builder:
     def build(self, start: int) -> Transducer:
         if self._single:
             source, inputs, outputs, cost, target = zip(*self._single, strict=True)
-            self.many(
-                *(np.array(part, np.int64) for part in (source, inputs, outputs)),
-                np.array(cost, float),
-                np.array(target, np.int64),
-            )
+            labels = (np.array(inputs, np.int64), np.array(outputs, np.int64))
+            self.many(np.array(source, np.int64), *labels, np.array(cost, np.float64), np.array(target, np.int64))
             self._single = []
         columns = [np.concatenate([part[at] for part in self._parts]).astype(np.int32) for at in range(4)]
         final = np.full(self._states, np.inf, np.float32)

@@ -22,8 +22,8 @@ from speech.training.units import SILENCE, UNIT_INDEX, UNITS
 PHONES = len(UNITS)
 _SILENCE_PHONE = UNIT_INDEX[SILENCE] + 1
 _BACK_OFF = PHONES + 1
-# Costs (natural logarithms) of a pause between two words, of one more frame of a unit, of silence before speech or none.
-_PAUSE, _STAY, _SILENT_START, _SUDDEN_START = 1.6, 0.1, 0.3, 1.0
+# Costs (natural logarithms) of a pause beside that of ending a clause, and of one more frame of a unit.
+_PAUSE, _STAY = 0.0, 0.1
 
 
 def word_graph(lexicon: Lexicon, model: BackoffModel) -> Transducer:
@@ -33,18 +33,16 @@ def word_graph(lexicon: Lexicon, model: BackoffModel) -> Transducer:
 
 
 def lexicon_transducer(lexicon: Lexicon) -> Transducer:
-    """Phones to words. Between two words there may be silence."""
+    """Phones to words, and two labels after the last word's: backing off, and a pause, which only silence makes."""
     ways: dict[tuple[int, ...], list[tuple[int, float]]] = defaultdict(list)
     for number, word in enumerate(lexicon.words, 1):
         for reading in lexicon.readings[word]:
             ways[tuple(UNIT_INDEX[unit] + 1 for unit in reading.units)].append((number, reading.cost))
     begun = {way[:length] for way in ways for length in range(1, len(way))}
     built = Builder()
-    start, between = built.state(), built.state()
-    built.arc(start, _SILENCE_PHONE, 0, _SILENT_START, between)
-    built.arc(start, 0, 0, _SUDDEN_START, between)
-    built.arc(between, _SILENCE_PHONE, 0, _PAUSE, between)
+    between = built.state()
     built.arc(between, _BACK_OFF, len(lexicon.words) + 1, 0.0, between)
+    built.arc(between, _SILENCE_PHONE, len(lexicon.words) + 2, 0.0, between)
     built.final(between)
     for way, words in sorted(ways.items()):
         for place, (number, cost) in enumerate(words):
@@ -54,12 +52,16 @@ def lexicon_transducer(lexicon: Lexicon) -> Transducer:
                 target = between if at == len(labels) - 1 else built.state()
                 built.arc(state, label, number if at == 0 else 0, cost if at == 0 else 0.0, target)
                 state = target
-    return built.build(start)
+    return built.build(between)
 
 
 def grammar_transducer(model: BackoffModel) -> Transducer:
     """Words to words with the model's costs. A state is a history that longer n-grams have, or none; word n of the
-    model has label n - 1, backing off the label after the last word's."""
+    model has label n - 1, then come backing off and a pause.
+
+    A pause ends a clause and begins one: a silence arc at every history would take a third of the room, and the texts
+    have a clause on each line.
+    """
     words = model.words
     histories = [np.unique(level.keys // words) for level in model.levels[1:]]
     first = np.cumsum([1, *(len(keys) for keys in histories)])
@@ -75,19 +77,25 @@ def grammar_transducer(model: BackoffModel) -> Transducer:
                 found = np.where(known[at] == ends, first[taken - 1] + at, found)
         return found
 
+    back_off, pause = words - 1, words
+    begin = int(state_of(np.array([BEGIN]), 1)[0])
     for length, level in enumerate(model.levels, 1):
         last, source = level.keys % words, state_of(level.keys // words, length - 1)
-        for state, logp in zip(source[last == END], level.logp[last == END], strict=True):
-            built.final(int(state), -float(logp))
+        for state, logp in zip(source[last == END].tolist(), level.logp[last == END].tolist(), strict=True):
+            built.final(state, -logp)
+            built.arc(state, pause, 0, _PAUSE - logp, begin)
         said = last > END
         label = last[said] - 1
         built.many(source[said], label, label, -level.logp[said], state_of(level.keys[said], length))
     for length, known in enumerate(histories, 1):
-        label = np.full(len(known), words - 1)
+        label = np.full(len(known), back_off)
         source = first[length - 1] + np.arange(len(known))
         shorter = state_of(known % words ** (length - 1), length - 1)
         built.many(source, label, np.zeros(len(known), np.int64), -model.backoff(known, length), shorter)
-    return built.build(int(state_of(np.array([BEGIN]), 1)[0]))
+    if begin:  # silence before the first word, after the last one, and nothing else but silence
+        built.arc(begin, pause, 0, 0.0, begin)
+        built.final(begin)
+    return built.build(begin)
 
 
 def with_states(phones: Transducer) -> Transducer:
