@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 
 from hotline.settings import Settings
+from hotline.vocabulary import list_files
 from ivr.second_pass import Ears
 from speech.errors import SpeechError
 from speech.later_ear import EngineEar, ProcessEar
@@ -27,7 +28,7 @@ def make_ears(settings: Settings, engine: VoskEngine) -> Ears:
     second = None
     try:
         if (model_dir := second_model_dir(settings)) is not None:
-            second = ProcessEar(model_dir, has_room)
+            second = ProcessEar(model_dir, has_room, list_files(settings))
             log.info("second_pass_on", model=second.name)
     except SpeechError as error:
         log.error("second_pass_off", model=settings.speech.second_pass_model, code=error.code, error=error.message)

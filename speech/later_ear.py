@@ -62,8 +62,10 @@ class EngineEar:
 class ProcessEar:
     """Another model in another process, one sound at a time. `close` ends the process."""
 
-    def __init__(self, model_dir: Path, has_room: Callable[[], bool]) -> None:
+    def __init__(self, model_dir: Path, has_room: Callable[[], bool], lists: tuple[Path, Path] | None = None) -> None:
+        """`has_room`: whether calls leave it time. `lists`: the files of the city's own places and of its words."""
         self._model_dir = model_dir
+        self._lists = lists or ()
         self._has_room = has_room
         self._process: asyncio.subprocess.Process | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -127,6 +129,7 @@ class ProcessEar:
             "-m",
             "speech.later_ear",
             str(self._model_dir),
+            *map(str, self._lists),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=_LINE_MAX_BYTES,
@@ -189,15 +192,18 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 # the process
 
 
-def _serve(model_dir: Path, sounds: BinaryIO, answers: BinaryIO) -> None:
+def _serve(model_dir: Path, lists: list[Path], sounds: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the input ends."""
+    from speech.vocabulary_keeper import VocabularyKeeper
     from speech.vosk_engine import VoskEngine
 
     def tell(answer: dict[str, Any]) -> None:
         answers.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
         answers.flush()
 
-    engine = VoskEngine(model_dir, workers=1)
+    # A place that was put in live must not be undone by an ear that does not know it.
+    vocabulary = VocabularyKeeper(*lists).current if lists else None
+    engine = VoskEngine(model_dir, workers=1, vocabulary=vocabulary)
     started = time.monotonic()
     try:
         engine.load()
@@ -224,7 +230,8 @@ def main() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # also while stopped
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed goes to the log
-    _serve(Path(sys.argv[1]), sys.stdin.buffer, answers)
+    model_dir, *lists = map(Path, sys.argv[1:])
+    _serve(model_dir, lists, sys.stdin.buffer, answers)
 
 
 if __name__ == "__main__":
