@@ -17,6 +17,9 @@ class CasesSettings(BaseModel):
     port: int = Field(default=8012, ge=0, le=65535)
     database_url: str = Field(default="", description="SQLAlchemy async URL; empty: SQLite in the state folder")
     recordings_dir: Path | None = Field(default=None, description="default <state>/recordings")
+    learned_dir: Path | None = Field(
+        default=None, description="where `hotline learn` installs its model of drafting; default <state>/learned"
+    )
     producer_token: str = Field(
         default="", description="bearer token of producers; empty: made at first start, kept in the state folder"
     )

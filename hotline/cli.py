@@ -223,6 +223,7 @@ def draft(
     text: Annotated[str | None, typer.Option("--text", help="what a caller told")] = None,
     file: Annotated[Path | None, typer.Option("--file", help="one transcript a line; one draft a line")] = None,
     as_json: AsJson = False,
+    config: Config = None,
 ) -> None:
     """Make a complaint draft of text, as a call would.
 
@@ -240,9 +241,12 @@ def draft(
     else:
         lines = [text or ""]
     from cases import drafting
+    from hotline.learn import use_learned
     from hotline.vocabulary import lists_in_use
 
-    lists_in_use(settings_or_exit()).current()
+    settings = settings_or_exit(config)
+    use_learned(settings)
+    lists_in_use(settings).current()
     bad = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -258,6 +262,62 @@ def draft(
             out.print(draft_table(made))
     if bad and bad == len(lines):
         fail("nothing to draft: every line is empty", 2)
+
+
+@app.command()
+def learn(
+    files: Annotated[list[Path] | None, typer.Argument(help="labelled messages, one JSON object a line")] = None,
+    undo: Annotated[bool, typer.Option("--undo", help="go back to the model before")] = False,
+    try_only: Annotated[bool, typer.Option("--try", help="learn and judge, and install nothing")] = False,
+    force: Annotated[bool, typer.Option("--force", help="install it even if it is less right")] = False,
+    to: Annotated[Path | None, typer.Option("--to", help="write the model to this file instead")] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Retrain drafting from your city's own labelled messages, judge it by cross-validation, and install it.
+
+    A running hotline makes its next draft with it. What was in use before is kept: --undo.
+
+    Example: hotline learn ours.jsonl
+    """
+    from rich import progress as bars
+
+    from hotline.learn import LearnFailed, as_dict, show, teach, use_learned
+    from hotline.learn import undo as undo_learning
+
+    settings = settings_or_exit(config)
+    if undo == bool(files):
+        fail("give a file of labelled messages, or --undo", 2)
+    try:
+        if undo:
+            out.print(f"From the next draft on {undo_learning(settings.learned_dir)} is in use.")
+            return
+        use_learned(settings)
+        columns = (bars.TextColumn("learning {task.description}"), bars.BarColumn(), bars.TimeElapsedColumn())
+        with bars.Progress(*columns, console=err, disable=as_json) as bar:
+            task = bar.add_task("", total=1)
+            lesson = teach(
+                files or [],
+                settings.learned_dir,
+                out=to,
+                install_worse=force,
+                only_try=try_only,
+                told=lambda step, done, total: bar.update(task, description=step, completed=done, total=total),
+            )
+    except LearnFailed as error:
+        fail(str(error))
+    for problem in lesson.problems:
+        err.print(f"[yellow]{escape(str(problem))}[/]", highlight=False, soft_wrap=True)
+    if as_json:
+        print_json(as_dict(lesson))
+    else:
+        show(lesson, out)
+        if lesson.installed:
+            out.print(f"Installed: {lesson.installed} ({lesson.size_bytes // 1024} KiB). Back: hotline learn --undo")
+    if not lesson.installed and not try_only:
+        fail(f"not installed: {', '.join(lesson.worse)} would become less right. Label more messages, or --force it.")
+    if lesson.problems or lesson.result.left_out:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from aiohttp import web
 from cases import drafting
 from cases.schema import Asks, CallTranscript, Channel, Ended, Turn, draft_id_of
 from cases.service import open_service
+from hotline.learn import use_learned
 from hotline.settings import Settings
 from hotline.vocabulary import lists_in_use
 from speech.admission import Limits
@@ -100,6 +101,7 @@ async def run_ivr(settings: Settings) -> None:
 
     engine = make_engine(settings)
     voice = make_voice(settings)
+    use_learned(settings)
     # Everything that is read once is read before the first caller waits for it.
     await asyncio.gather(*(asyncio.to_thread(load) for load in (engine.load, voice.load, drafting.warm_up)))
     token = producer_token(settings.cases, settings.state_dir)

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
         return (self.speech.models_dir or self.state_dir / "models").resolve()
 
     @property
+    def learned_dir(self) -> Path:
+        return (self.cases.learned_dir or self.state_dir / "learned").resolve()
+
+    @property
     def prompts_dir(self) -> Path:
         return (self.ivr.prompts_dir or CHECKOUT / "prompts").resolve()
 

@@ -67,7 +67,7 @@ def _agreed(turns: Sequence[Turn]) -> bool | None:
 
 
 def warm_up() -> None:
-    """Reads all tables now (about half a second) rather than at the first draft.
+    """Reads all tables and the learned model now (about half a second) rather than at the first draft.
 
     Raises CasesError `drafting-table-broken` naming every problem of the first broken table.
     """
