@@ -13,6 +13,7 @@ _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 18, 14, 46
 _DASHES = ("", "7 4", "2 3", "9 3 2 3", "1 4", "12 4")
 _COLOURS = 6
+_LARGEST = 1e15  # what is larger lies outside of a drawing
 Cell = str | int | float | Markup | None
 
 
@@ -340,17 +341,17 @@ def _bar_figure(bar: Bar | None, axis: Axis) -> str:
 
 def _ticks(axis: Axis, values: Sequence[float]) -> list[float]:
     """Four to eight round figures that enclose the values (or end where the axis says)."""
-    low = axis.low if axis.low is not None else min(values)
-    high = axis.high if axis.high is not None else max(values)
-    if not high > low:
-        low, high = low - (abs(low) * 0.1 or 0.5), low + (abs(low) * 0.1 or 0.5)
+    low = axis.low if axis.low is not None else max(-_LARGEST, min(values))
+    high = axis.high if axis.high is not None else min(_LARGEST, max(values))
+    if high - low <= max(1e-12, 1e-9 * max(abs(low), abs(high))):  # one figure, or none that can be told apart
+        around = max(abs(low) * 0.1, 0.5 if abs(low) < 1e-9 else 0.0)
+        low, high = low - (0.0 if axis.low is not None else around), low + around
     raw = (high - low) / 5
     scale = 10 ** math.floor(math.log10(raw))
     step = next(factor * scale for factor in (1, 2, 2.5, 5, 10) if factor * scale >= raw * 0.999)
     first = low if axis.low is not None else math.floor(low / step + 1e-9) * step
-    ticks = [first]
-    while ticks[-1] < high - step * 1e-6:
-        ticks.append(round(ticks[-1] + step, 12))
+    last = max(1, math.ceil((high - first) / step - 1e-6))
+    ticks = [float(f"{first + number * step:.12g}") for number in range(last + 1)]
     if axis.high is not None and ticks[-1] > axis.high:
         ticks[-1] = axis.high
     return [a for a, b in pairwise([*ticks, math.inf]) if b - a > step * 0.3]

@@ -127,7 +127,10 @@ class _Listening:
         stream, self._stream = self._stream, None
         if stream is None:
             return
-        heard = await stream.finish()
+        try:
+            heard = await stream.finish()
+        finally:
+            stream.close()
         self.words += heard.words
         self.turns += bool(heard.words)
         self.late = self.late or heard.late
