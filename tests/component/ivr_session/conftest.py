@@ -29,7 +29,9 @@ from ivr.audiosocket_wire import KIND_DTMF, KIND_HANG_UP, KIND_SOUND, KIND_UUID,
 from ivr.events import CallEnded, Fact
 from ivr.journal import JOURNAL_NAME, read_journal
 from ivr.prompts import Speaker
+from ivr.second_pass import Ears
 from ivr.server import IvrServer
+from ivr.session import Door
 from ivr.settings import IvrSettings
 from speech.models import BUNDLED_DIR
 from speech.voice import Voice
@@ -258,6 +260,8 @@ class Lab:
     calls: list[Call] = field(default_factory=list)
     agi_port: int = 0
     sound_port: int = 0
+    door: Door | None = None  # every call is heard live
+    ears: Ears | None = None  # nothing is heard afterwards
 
     async def serve(self, **settings: Any) -> IvrServer:
         self.agi_port, self.sound_port, metrics_port = free_ports(3)
@@ -272,6 +276,8 @@ class Lab:
             voice=self.voice,
             client=client,
             timezone=ZoneInfo("Asia/Shanghai"),
+            door=self.door,
+            ears=self.ears,
         )
         await server.start()
         self.servers.append(server)
