@@ -21,57 +21,25 @@ from speech.recognizer import SpokenWord
 from speech.syllables import plain_syllable
 from speech.vocabulary_search import Entry, Match, SoundSearch
 
-# How far a stretch may be off, a syllable, to be worth asking for other hearings.
+# How far a stretch may be off, a syllable, to be weighed at all.
 _NEAR_COST = 1.1
+# Other hearings are worth their time where a name would be believed at so much of its cost.
+_HOPED_COST = 0.5
 # What names of places end in: heard well, said often, so it says little about which name it was.
-_COMMON_ENDS = tuple(
-    [
-        "家园",
-        "花园",
-        "公馆",
-        "新村",
-        "大道",
-        "名邸",
-        "雅居",
-        "广场",
-        "小区",
-        "社区",
-        "公寓",
-        "大厦",
-        "胡同",
-        "市场",
-        "中心",
-        "湾",
-        "苑",
-        "府",
-        "里",
-        "庭",
-        "郡",
-        "园",
-        "路",
-        "街",
-        "桥",
-        "巷",
-        "庄",
-        "村",
-        "城",
-        "院",
-        "门",
-        "区",
-        "镇",
-        "乡",
-        "站",
-    ]
+_COMMON_ENDS_TOLD = (
+    "家园 花园 公馆 新村 大道 名邸 雅居 广场 小区 社区 公寓 大厦 胡同 市场 中心"
+    " 湾 苑 府 里 庭 郡 园 路 街 桥 巷 庄 村 城 院 门 区 镇 乡 站"
 )
+_COMMON_ENDS = tuple(_COMMON_ENDS_TOLD.split())
 SHORTEST_SYLLABLES = 2
 # Of two syllables there are too many words alike: only the very sound, where the recogniser was unsure of its own.
 _SHORT_SYLLABLES = 2
 _SHORT_COST = 0.1
 _SHORT_CONFIDENCE = 0.85
-_SURE_ENOUGH = 0.5
+_SURE_ENOUGH = 0.6
 # Of `evidence_of`, fitted by logistic regression on sentences with and without invented names:
 # `hotline evaluate vocabulary --fit` prints them anew for another model.
-_WEIGHTS = (-1.84, 2.19, 0.82, -0.96, -3.98, 1.91)
+_WEIGHTS = (-1.89, 1.36, 1.25, -0.93, -1.39, 0.93, -1.6)
 _SAME_COST = 0.3  # two names this near cannot be told apart by their sound
 _SAME_MOMENT_SECONDS = 0.35
 
@@ -92,15 +60,18 @@ class Vocabulary:
         self._sounds = sounds
         self._search = SoundSearch(self.entries, sounds)
 
-    def near(self, words: Sequence[SpokenWord]) -> tuple[float, float] | None:
+    def near(self, words: Sequence[SpokenWord]) -> list[tuple[float, float]]:
         """From when to when something of the list may have been said, so that other hearings are worth their time."""
         if not self.entries or not words:
-            return None
+            return []
         heard = _Heard(words)
-        near = [one for one in self._search.matches(heard.syllables) if one.cost <= _NEAR_COST * one.syllables]
-        if not near:
-            return None
-        return heard.starts[min(one.start for one in near)], heard.ends[max(one.end for one in near) - 1]
+        spans = [
+            (heard.starts[match.start], heard.ends[match.end - 1])
+            for match in self._matches(heard, ())
+            if match.syllables > _SHORT_SYLLABLES
+            and _sure(replace(match, cost=_HOPED_COST * match.cost), heard) >= _SURE_ENOUGH
+        ]
+        return sorted(spans)
 
     def snap(self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()) -> list[SpokenWord]:
         """The words, with the list's entries where they were said; without a hit the very same words."""
@@ -128,13 +99,20 @@ class Vocabulary:
             other = _Heard(hearing.words)
             for one in near.matches(other.syllables):
                 others[one.entry].append((one.cost + hearing.behind, other.starts[one.start], other.ends[one.end - 1]))
-        found = []
-        for match in matches:
-            begun = heard.starts[match.start] - _SAME_MOMENT_SECONDS
-            ended = heard.ends[match.end - 1] + _SAME_MOMENT_SECONDS
-            costs = [cost for cost, start, end in others[match.entry] if start < ended and end > begun]
-            found.append(replace(match, cost=min([match.cost, *costs])))
-        return found
+        return [_in_nearest_hearing(match, heard, others[match.entry]) for match in matches]
+
+
+def _in_nearest_hearing(match: Match, heard: _Heard, others: Sequence[tuple[float, float, float]]) -> Match:
+    """The match as the hearing has it that comes nearest to the entry, `others` being (cost, from second, to second)."""
+    begun = heard.starts[match.start] - _SAME_MOMENT_SECONDS
+    ended = heard.ends[match.end - 1] + _SAME_MOMENT_SECONDS
+    cost, start_seconds, end_seconds = min(
+        (other for other in others if other[1] < ended and other[2] > begun), default=(math.inf, 0.0, 0.0)
+    )
+    if cost >= match.cost:
+        return match
+    inside = heard.between(start_seconds, end_seconds)
+    return replace(match, cost=cost, start=inside[0], end=inside[-1] + 1) if inside else replace(match, cost=cost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +127,8 @@ def evidence_of(match: Match, unsure: float) -> tuple[float, ...]:
     """What speaks for and against a match, for `_WEIGHTS`. `unsure`: how little the recogniser believed its own words."""
     common = next((len(end) for end in _COMMON_ENDS if match.entry.written.endswith(end)), 0)
     own = match.syllables - common
-    return 1.0, float(own), float(common), match.cost, match.cost / match.syllables, unsure
+    unheard = max(0, match.syllables - (match.end - match.start))
+    return 1.0, float(own), float(common), match.cost, match.cost / match.syllables, unsure, float(unheard)
 
 
 def _judged(match: Match, heard: _Heard) -> _Hit | None:
@@ -158,9 +137,13 @@ def _judged(match: Match, heard: _Heard) -> _Hit | None:
     if match.syllables <= _SHORT_SYLLABLES and (match.cost > _SHORT_COST or unsure < 1.0 - _SHORT_CONFIDENCE):
         same = heard.text[match.start : match.end] == match.entry.written
         return _Hit(match, 1.0 - unsure) if same else None
-    odds = sum(weight * value for weight, value in zip(_WEIGHTS, evidence_of(match, unsure), strict=True))
-    sure = 1.0 / (1.0 + math.exp(-odds))
+    sure = _sure(match, heard)
     return _Hit(match, sure) if sure >= _SURE_ENOUGH else None
+
+
+def _sure(match: Match, heard: _Heard) -> float:
+    odds = sum(weight * value for weight, value in zip(_WEIGHTS, evidence_of(match, heard.unsure(match)), strict=True))
+    return 1.0 / (1.0 + math.exp(-odds))
 
 
 def _chosen(hits: list[_Hit]) -> list[_Hit]:
@@ -208,6 +191,11 @@ class _Heard:
             self.confidences += [word.confidence] * length
             self.starts += [word.start_seconds + step * at for at in range(length)]
             self.ends += [word.start_seconds + step * (at + 1) for at in range(length)]
+
+    def between(self, start_seconds: float, end_seconds: float) -> list[int]:
+        """The characters whose middle lies there."""
+        middles = ((a + b) / 2 for a, b in zip(self.starts, self.ends, strict=True))
+        return [number for number, at in enumerate(middles) if start_seconds <= at <= end_seconds]
 
     def unsure(self, match: Match) -> float:
         """1 minus the mean confidence where the match lies."""

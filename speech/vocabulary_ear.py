@@ -55,12 +55,17 @@ class ListedWords:
         return told
 
     def _hearings(self, words: Sequence[SpokenWord]) -> list[Hearing]:
-        near = self._vocabulary.near(words)
-        if near is None:
-            return []
-        start_seconds, end_seconds = near[0] - _AROUND_SECONDS, near[1] + _AROUND_SECONDS
-        if end_seconds - start_seconds > self._may_hear_again_seconds():
-            return []
+        hearings: list[Hearing] = []
+        left_seconds = self._may_hear_again_seconds()
+        for start_seconds, end_seconds in _joined(self._vocabulary.near(words)):
+            left_seconds -= end_seconds - start_seconds
+            if left_seconds < 0:
+                break
+            hearings += self._heard_again(start_seconds, end_seconds)
+        return hearings
+
+    def _heard_again(self, start_seconds: float, end_seconds: float) -> list[Hearing]:
+        """The n best hearings of a stretch, the likeliest first."""
         begin = max(0, self._at(start_seconds) - self._sound_from_bytes)
         sound = bytes(self._sound[begin : max(0, self._at(end_seconds) - self._sound_from_bytes)])
         if not sound:
@@ -68,10 +73,9 @@ class ListedWords:
         recognizer = self._new_recognizer()
         recognizer.SetMaxAlternatives(_HEARINGS)
         offset_seconds = (self._sound_from_bytes + begin) / self._bytes_per_second
-        hearings: list[Hearing] = []
         # A pause inside ends a part of its own, at which the recogniser begins anew.
-        if recognizer.AcceptWaveform(sound):
-            hearings += hearings_of(recognizer.Result(), offset_seconds)
+        ended = recognizer.AcceptWaveform(sound)
+        hearings = hearings_of(recognizer.Result(), offset_seconds) if ended else []
         return hearings + hearings_of(recognizer.FinalResult(), offset_seconds)
 
     def _at(self, seconds: float) -> int:
@@ -80,3 +84,15 @@ class ListedWords:
     def _forget(self, count: int) -> None:
         del self._sound[:count]
         self._sound_from_bytes += count
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Spans (sorted by start) with what is around them; those that touch are one."""
+    joined: list[tuple[float, float]] = []
+    for start, end in spans:
+        start, end = max(0.0, start - _AROUND_SECONDS), end + _AROUND_SECONDS
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        else:
+            joined.append((start, end))
+    return joined

@@ -38,7 +38,7 @@ class VocabularyKeeper:
         sounds: SoundCosts | None = None,
     ) -> None:
         """A file that is not there is an empty list. `on_change` is told the entries, also the first time."""
-        self._files = {places: True, vocabulary: False}
+        self.files = {places: True, vocabulary: False}  # whether it is a list of places
         self._on_change = on_change
         self._sounds = sounds
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class VocabularyKeeper:
 
     def current(self) -> Vocabulary:
         with self._lock:
-            stamps = {path: _stamp(path) for path in self._files}
+            stamps = {path: _stamp(path) for path in self.files}
             if self._current is None or stamps != self._stamps:
                 self._stamps = stamps
                 self._reload()
@@ -61,7 +61,7 @@ class VocabularyKeeper:
 
     def _reload(self) -> None:
         before = {path: read.entries for path, read in self._lists.items()}
-        for path, places in self._files.items():
+        for path, places in self.files.items():
             self._lists[path] = self._read(path, places=places)
         entries = [entry for read in self._lists.values() for entry in read.entries]
         if self._current is not None and before == {path: read.entries for path, read in self._lists.items()}:
