@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import time
 
-from cases.drafting import EMERGENCY_WATCH, Emergency, hears_emergency, hears_threat, missing
+from cases.drafting import EMERGENCY_WATCH, Emergency, hears_emergency, hears_threat, missing, place_choice
 from cases.schema import AlertKind, Asks, ComplaintDraft, Ended
 from ivr.actions import Action, Alarm, Ask, Finish, Piece, Say
 from ivr.answers import MIN_CONTENT_CHARS, answer_of, content_of, given_answer, only_begun, wants_human, was_silent
@@ -177,6 +177,8 @@ def _holds(condition: Condition, state: DialogState, understanding: ComplaintDra
     match condition:
         case Condition.PLACE_MISSING:
             return understanding is None or "place" in missing(understanding)
+        case Condition.PLACE_DOUBTFUL:
+            return understanding is not None and place_choice(understanding) is not None
         case Condition.CONTACT_MISSING:
             return understanding is None or "contact" in missing(understanding)
         case Condition.NUMBER_KNOWN:
@@ -259,6 +261,9 @@ def _part(menu: Menu, state: DialogState, item: str, understanding: ComplaintDra
         case Value.PLACE:
             text = _place(understanding)
             return (Piece(text),) if text else ()
+        case Value.PLACE_FIRST | Value.PLACE_SECOND as which:
+            choice = place_choice(understanding) if understanding is not None else None
+            return (Piece(choice[which is Value.PLACE_SECOND]),) if choice is not None else ()
         case Value.REFERENCE:
             return digit_pieces(state.context.reference)
         case Value.TIME:

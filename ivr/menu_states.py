@@ -13,6 +13,7 @@ class Condition(StrEnum):
     """When a state is entered at all; a state whose conditions do not all hold is passed by to its `next`."""
 
     PLACE_MISSING = "place_missing"
+    PLACE_DOUBTFUL = "place_doubtful"  # two readings of the place are near, and neither is sure
     CONTACT_MISSING = "contact_missing"
     NUMBER_KNOWN = "number_known"  # the line signalled the caller's number
     NUMBER_UNKNOWN = "number_unknown"
@@ -24,6 +25,8 @@ class Value(StrEnum):
 
     SUBJECT = "subject"  # run-time voice
     PLACE = "place"  # run-time voice
+    PLACE_FIRST = "place_first"  # run-time voice; the two readings of a doubtful place
+    PLACE_SECOND = "place_second"
     REFERENCE = "reference"  # recorded digits
     TIME = "time"  # when the call came, recorded pieces
     EMERGENCY = "emergency"  # the recorded advice for the emergency that was heard

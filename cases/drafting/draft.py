@@ -8,12 +8,15 @@ from typing import Literal
 
 from cases.drafting.alerts import alerts
 from cases.drafting.appeal_type import appeal_type
+from cases.drafting.calibration import SURE_FROM
 from cases.drafting.caller_name import caller_name
 from cases.drafting.category import classify
 from cases.drafting.contact import callback_number, confidential
 from cases.drafting.narrative import narrative
 from cases.drafting.occurred import occurred
 from cases.drafting.place import place
+from cases.drafting.place_choice import spoken
+from cases.drafting.place_readings import near_readings
 from cases.drafting.request import request
 from cases.drafting.subject import subject
 from cases.drafting.urgency import urgency
@@ -82,6 +85,14 @@ def warm_up() -> None:
             turns=(turn, contact),
         )
     )
+
+
+def place_choice(draft: ComplaintDraft) -> tuple[str, str] | None:
+    """Two places to ask the caller about, as they are said; None unless two readings are near and neither is sure."""
+    if draft.place.confidence >= SURE_FROM:
+        return None
+    near = near_readings(draft.turns)
+    return (spoken(near[0]), spoken(near[1])) if near else None
 
 
 def missing(draft: ComplaintDraft) -> tuple[Missing, ...]:
