@@ -29,7 +29,7 @@ _PAUSE, _STAY = 0.0, 0.1
 def word_graph(lexicon: Lexicon, model: BackoffModel) -> Transducer:
     """From transition-ids to words (pynini needed)."""
     composed = _composed(lexicon_transducer(lexicon), grammar_transducer(model))
-    return with_states(composed)
+    return with_states(without_marks(composed))
 
 
 def lexicon_transducer(lexicon: Lexicon) -> Transducer:
@@ -96,6 +96,45 @@ def grammar_transducer(model: BackoffModel) -> Transducer:
         built.arc(begin, pause, 0, 0.0, begin)
         built.final(begin)
     return built.build(begin)
+
+
+def without_marks(phones: Transducer) -> Transducer:
+    """The same without states that a word's last phone enters and only marks of homophones leave: the phone's arcs go
+    where the marks' arcs did. Fewer states, and units that can hold their loop on the state after them.
+
+    A state stays where an arc would have two words, and where not a phone enters it.
+    """
+    mark = phones.inputs > _BACK_OFF
+    count = phones.states
+    leaving = np.bincount(phones.source, minlength=count)
+    gone = (leaving > 0) & (np.bincount(phones.source[mark], minlength=count) == leaving) & ~np.isfinite(phones.final)
+    gone[phones.start] = False
+    gone[phones.target[(phones.inputs == 0) | (phones.inputs >= _BACK_OFF)]] = False
+    worded = phones.outputs > 0
+    into, out_of = np.zeros(count, bool), np.zeros(count, bool)
+    into[phones.target[worded]] = True
+    out_of[phones.source[worded]] = True
+    gone &= ~(into & out_of)
+    order = np.argsort(phones.source, kind="stable")
+    first = np.cumsum(leaving) - leaving
+    through = np.flatnonzero(gone[phones.target])  # arcs into such states, each continued by every arc out of them
+    many = leaving[phones.target[through]]
+    before = np.repeat(through, many)
+    place = np.arange(len(before)) - np.repeat(np.cumsum(many) - many, many)
+    after = order[first[phones.target[before]] + place]
+    rest = np.flatnonzero(~gone[phones.target] & ~gone[phones.source])
+    number = np.cumsum(~gone) - 1
+    source = np.concatenate([phones.source[rest], phones.source[before]])
+    target = np.concatenate([phones.target[rest], phones.target[after]])
+    return Transducer(
+        int(number[phones.start]),
+        phones.final[~gone],
+        number[source].astype(np.int32),
+        np.concatenate([phones.inputs[rest], phones.inputs[before]]),
+        np.concatenate([phones.outputs[rest], phones.outputs[before] + phones.outputs[after]]),
+        np.concatenate([phones.cost[rest], phones.cost[before] + phones.cost[after]]),
+        number[target].astype(np.int32),
+    )
 
 
 def with_states(phones: Transducer) -> Transducer:

@@ -23,6 +23,7 @@ from speech.training.word_graph import (
     grammar_transducer,
     lexicon_transducer,
     with_states,
+    without_marks,
     word_graph,
 )
 
@@ -116,6 +117,25 @@ def test_a_unit_is_entered_once_and_held_as_long_as_it_lasts() -> None:
     assert heard[1] == [ids["你好"] - 1]
     assert cheapest(graph, [2 * n, 2 * i, 2 * h - 1, 2 * h, 2 * ao]) is None, "a loop before its unit was entered"
     assert set(graph.inputs.tolist()) <= set(range(2 * len(UNITS) + 1)), "auxiliary symbols were left"
+
+
+def test_marks_of_homophones_go_and_what_is_said_stays() -> None:
+    """t-ing is three words; x-u takes a word in and gives one out, and cannot be joined."""
+    built = Builder(8)
+    mark = PHONES + 2
+    built.final(7, 0.5)
+    for arc in (
+        (0, 5, 0, 1.0, 1), (1, 6, 0, 0.25, 2), (2, mark, 11, 0.0, 7), (2, mark + 1, 12, 0.5, 7), (2, mark + 2, 13, 1.0, 6),
+        (6, 9, 0, 0.0, 7), (0, 7, 21, 0.0, 3), (3, 8, 22, 0.0, 4), (4, mark, 23, 0.0, 7), (7, PHONES + 1, 0, 0.125, 0),
+    ):  # fmt: skip
+        built.arc(*arc)
+    composed = built.build(0)
+    made = without_marks(composed)
+    assert made.states == composed.states - 1
+    assert sorted(made.inputs.tolist()) == sorted([5, 6, 6, 6, 9, 7, 8, mark, PHONES + 1])
+    for said, cost, words in (([5, 6], 1.75, [11]), ([5, 6, 9], 2.75, [13]), ([7, 8], 0.5, [21, 22, 23])):
+        assert cheapest(made, said, free=AUXILIARY) == (cost, words)
+        assert cheapest(composed, said, free=AUXILIARY) == (cost, words)
 
 
 @given(st.integers(1, 12).flatmap(lambda states: st.tuples(
