@@ -37,7 +37,7 @@ class Finding:
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at host, Asterisk, model, voice, prompts, backend and call handler; never raises for what it looks at."""
-    findings = [*_host(settings), _asterisk(settings), *_model(settings), *_second_model(settings)]
+    findings = [*_host(settings), _asterisk(settings), *_model(settings), *second_model(settings)]
     findings += [await asyncio.to_thread(_voice, settings), _prompts(settings)]
     findings += await asyncio.gather(
         _answers("case backend", f"{settings.cases_url}/healthz"),
@@ -97,8 +97,8 @@ def _model(settings: Settings) -> list[Finding]:
     ]
 
 
-def _second_model(settings: Settings) -> list[Finding]:
-    """Nothing when there is no second pass: it is a choice, not a lack."""
+def second_model(settings: Settings) -> list[Finding]:
+    """What hears recordings once more. Nothing when there is no second pass: it is a choice, not a lack."""
     wanted, what = settings.speech.second_pass_model, "second pass"
     if not wanted:
         return []
