@@ -40,7 +40,7 @@ def call(
         by = TurnEnd.TERMINATOR if digits.endswith("#") else TurnEnd.KEY if digits else TurnEnd.SILENCE
         by = by if text or digits else TurnEnd.NO_INPUT
         event = TurnEnded(CALL, NOW, len(turns), ask.step, ask.asks, ask.prompt_text, text, (), digits, by, None, None)
-        turn = Turn(step=ask.step, asks=ask.asks, text=text, digits=digits, answer=answer_of(menu, event))
+        turn = Turn(step=ask.step, asks=ask.asks, prompt=ask.prompt_text, text=text, digits=digits, answer=answer_of(menu, event))
         turns.append(turn)
         draft = drafting.draft(
             CallTranscript(
@@ -127,3 +127,66 @@ def test_read_back_names_what_was_understood(shipped_menu: Menu) -> None:
     assert draft.subject.value
     assert draft.subject.value in ask.prompt_text
     assert "望京街道" in ask.prompt_text
+
+
+EIGHT_MILES = "我要投诉我们八里庄街道这边停水两天了没人管"
+
+
+@pytest.mark.parametrize(
+    ("answer", "district"),
+    [
+        (("", "1"), "朝阳区"),
+        (("", "2"), "海淀区"),
+        (("第二个", ""), "海淀区"),
+        (("海淀区的八里庄", ""), "海淀区"),
+        (("是朝阳区", ""), "朝阳区"),
+    ],
+)
+def test_two_near_places_are_one_question_and_the_answer_decides(
+    shipped_menu: Menu, answer: tuple[str, str], district: str
+) -> None:
+    asked, draft, last = call(shipped_menu, [(EIGHT_MILES, ""), answer, ("", "#"), ("是的", "")])
+    assert asked == ["opening", "place_choice", "contact", "confirm"]
+    assert last == Finish(Ended.COMPLETED, "goodbye")
+    assert draft.place.value is not None
+    assert (draft.place.value.district, draft.place.value.street) == (district, "八里庄街道")
+    assert draft.place.confidence >= 0.8
+    assert {evidence.turn for evidence in draft.place.evidence} == {0, 1}
+
+
+def test_the_question_names_both_places_and_how_to_answer(shipped_menu: Menu) -> None:
+    _, draft, _ = call(shipped_menu, [(EIGHT_MILES, ""), ("", "1")])
+    assert draft.turns[1].prompt == (
+        "您说的是朝阳区八里庄街道，还是海淀区八里庄街道？第一个请按1，第二个请按2，都不是请按3。"
+    )
+
+
+@pytest.mark.parametrize("neither", [("", "3"), ("都不是", "")])
+def test_neither_is_no_place_and_the_open_question_follows(shipped_menu: Menu, neither: tuple[str, str]) -> None:
+    asked, draft, _ = call(
+        shipped_menu, [(EIGHT_MILES, ""), neither, ("丰台区方庄街道", ""), ("", "#"), ("是的", "")]
+    )
+    assert asked == ["opening", "place_choice", "place", "contact", "confirm"]
+    assert draft.place.value is not None
+    assert (draft.place.value.district, draft.place.value.street) == ("丰台区", "方庄街道")
+
+
+def test_a_doubtful_answer_to_the_open_question_is_asked_about_once(shipped_menu: Menu) -> None:
+    asked, draft, _ = call(shipped_menu, [(NO_PLACE, ""), ("八里庄", ""), ("", "2"), ("", "#"), ("是的", "")])
+    assert asked == ["opening", "place", "place_choice", "contact", "confirm"]
+    assert draft.place.value is not None
+    assert draft.place.value.district == "海淀区"
+
+
+def test_three_questions_are_the_most_whatever_is_doubtful(shipped_menu: Menu) -> None:
+    asked, _, _ = call(
+        shipped_menu, [(EIGHT_MILES, ""), ("", "3"), ("八里庄", ""), ("", "#"), ("不对", ""), ("我说的是停电", "")]
+    )
+    questions = [step for step in asked if step not in ("opening", "confirm")]
+    assert len(questions) <= 3
+    assert questions.count("place_choice") <= 2
+
+
+def test_a_place_that_is_sure_is_not_asked_about(shipped_menu: Menu) -> None:
+    asked, _, _ = call(shipped_menu, [("海淀区八里庄街道停水了", ""), ("", "#"), ("是的", "")])
+    assert asked == ["opening", "contact", "confirm"]
