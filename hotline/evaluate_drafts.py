@@ -29,22 +29,31 @@ def drafts(
     worst: Annotated[int, typer.Option(min=0, max=10000, help="how many of the worst drafts to print")] = 10,
     as_json: Annotated[Path | None, typer.Option("--json", help="write all figures and drafts here; - prints")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="write the page with the plots here")] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="hotline.toml to use", envvar="HOTLINE_CONFIG")
+    ] = None,
 ) -> None:
     """Measure which fields of drafts are right, how often a place is false, and whether sure means sure.
 
-    A list of answers means that any of them is right; "" that the field must stay empty; what is left out is not judged.
+    Drafts are made as in a call: with what was learned (hotline learn) and with the listed places. A list of answers
+    means that any of them is right; "" that the field must stay empty; what is left out is not judged.
     With `heard` beside `text`, or in a file of its own, drafts of what a recogniser heard are measured beside.
     Exit status 1: some lines could not be used (each is named). 2: nothing was measured.
 
     Example: hotline evaluate drafts messages.jsonl --homophone-noise 0.1 --html drafts.html
     """
     from cases.fields import SURE_FROM
-    from hotline.cli import err, fail, print_json
+    from hotline.cli import err, fail, print_json, settings_or_exit
     from hotline.evaluate_drafts_figures import figures_of
     from hotline.evaluate_drafts_heard import read_heard, read_messages
     from hotline.evaluate_drafts_show import show
     from hotline.evaluate_files import check_writable, read_lines, write_text
+    from hotline.learn import use_learned
+    from hotline.vocabulary import lists_in_use
 
+    settings = settings_or_exit(config)
+    use_learned(settings)
+    lists_in_use(settings).current()
     to_stdout = as_json is not None and str(as_json) == "-"
     try:
         check_writable(None if to_stdout else as_json, html)

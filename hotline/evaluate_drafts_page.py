@@ -121,7 +121,7 @@ def _error(reading: dict[str, Any], field: str) -> str:
 
 
 def _confusions(page: Report, reading: dict[str, Any]) -> None:
-    page.section("What is taken for what", f"Of the messages as {reading['name']}; an empty name is an empty field.")
+    page.section("What is taken for what", f"Of the messages as {reading['name']}; – is an empty field.")
     for field, found in reading["matrices"].items():
         if found is None or len(found["columns"]) < 2:
             continue

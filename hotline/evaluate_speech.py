@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from hotline.evaluate_speech_figures import Measured, Plan
     from ivr.menu_states import Menu
     from speech.evaluate.hearing import MakeEndpointer
-
-WIDER = "wider"
+    from speech.vosk_engine import VoskEngine
 
 
 class Law(StrEnum):
@@ -49,6 +48,9 @@ def speech(
         list[str] | None,
         typer.Option("--model", help="model name or folder, or 'wider'; several: side by side; default: the settings'"),
     ] = None,
+    lists: Annotated[
+        bool, typer.Option("--lists/--no-lists", help="hear with the city's own words and places, as calls do")
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, help="the same seed makes the same noise and losses")] = 1,
     longest: Annotated[float, typer.Option(min=1, max=3600, help="seconds; longer clips are left out")] = 300.0,
     worst: Annotated[int, typer.Option(min=0, max=1000, help="how many of the worst clips to print")] = 5,
@@ -89,7 +91,7 @@ def speech(
         clips, problems = read_manifest(read_lines(manifest))
         if not clips:
             fail(f"{manifest}: nothing to hear:\n  " + "\n  ".join(map(str, problems)), 2)
-        plan = Plan(manifest, clips, lines, model or [settings.speech.model], seed, longest)
+        plan = Plan(manifest, clips, lines, model or [settings.speech.model], seed, longest, lists)
         measured = asyncio.run(_measure(settings, plan))
     except (ValueError, OSError, SpeechError, MenuError) as error:
         fail(getattr(error, "message", "") or str(error), 2)
@@ -141,7 +143,7 @@ async def _measure(settings: Settings, plan: Plan) -> Measured:
     with bars.Progress(*columns, bars.TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         for name, path in paths.items():
             task = bar.add_task(f"{name}: clips × lines", total=len(plan.clips) * len(plan.conditions))
-            engine = _engine(settings, path)
+            engine = _engine(settings, path, plan.lists)
             try:
                 await asyncio.to_thread(engine.load)
                 measured.heard += await hear_clips(
@@ -173,7 +175,7 @@ def _model_paths(settings: Settings, models: list[str]) -> dict[str, str]:
     Raises SpeechError for the first that cannot be used, ValueError for one that is named twice.
     """
     from speech.models import find_model
-    from speech.wider_search import wider_model
+    from speech.wider_search import WIDER, wider_model
 
     found: dict[str, str] = {}
     for wanted in models:
@@ -191,10 +193,14 @@ def _model_paths(settings: Settings, models: list[str]) -> dict[str, str]:
     return found
 
 
-def _engine(settings: Settings, model: str) -> Any:
+def _engine(settings: Settings, model: str, lists: bool) -> VoskEngine:
     from hotline.parts import make_engine
+    from speech.models import find_model
+    from speech.vosk_engine import VoskEngine
 
-    return make_engine(settings, model)
+    if lists:
+        return make_engine(settings, model)
+    return VoskEngine(find_model(model, settings.models_dir).path, settings.speech.workers)
 
 
 def caller_of(menu: Menu) -> Callable[[], MakeEndpointer]:

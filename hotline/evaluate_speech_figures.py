@@ -25,6 +25,7 @@ class Plan:
     models: list[str]
     seed: int
     longest_seconds: float
+    lists: bool = True
 
 
 @dataclass(slots=True)
@@ -47,7 +48,12 @@ def figures_of(plan: Plan, measured: Measured, problems: Sequence[Problem]) -> d
     groups = {key: group for key, group in groups.items() if group}
     return {
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "plan": {"manifest": plan.manifest.name, "seed": plan.seed, "longest_seconds": plan.longest_seconds},
+        "plan": {
+            "manifest": plan.manifest.name,
+            "seed": plan.seed,
+            "longest_seconds": plan.longest_seconds,
+            "lists": plan.lists,
+        },
         "models": models,
         "conditions": [{"name": c.name, "channel": asdict(c.channel)} for c in plan.conditions],
         "clips": len({one.clip.line for one in heard}),

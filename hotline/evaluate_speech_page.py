@@ -21,6 +21,7 @@ def page_of(figures: dict[str, Any]) -> Report:
             "clips": str(figures["clips"]),
             "models": ", ".join(figures["models"]),
             "seed": str(figures["plan"]["seed"]),
+            "listed words": "as in a call" if figures["plan"]["lists"] else "left out",
         },
     )
     if figures["problems"]:

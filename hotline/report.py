@@ -6,8 +6,8 @@
     page.add(table(["step", "cut off"], [["narration", percent(0.031)]]))
     page.write(path)
 
-Charts are in `hotline.report_charts` (imported here, so that this module is enough): `line_chart`, `bar_chart`,
-`matrix`. Whatever is handed in as `str` is escaped; `Markup` goes in as it is. No scripts, no fonts, no links out.
+Charts are in `hotline.report_charts`, tables in `hotline.report_tables`; all can be had here: `line_chart`, `bar_chart`,
+`matrix`, `table`. Whatever is handed in as `str` is escaped; `Markup` goes in as it is. No scripts, no fonts, no links out.
 Every chart carries its figures as a table that opens below it, for readers who cannot see it and for copying.
 """
 
@@ -20,8 +20,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from hotline.report_charts import Axis, Bar, Bars, Series, bar_chart, line_chart, matrix, table
+from hotline.report_charts import Axis, Bar, Bars, Series, bar_chart, line_chart
 from hotline.report_style import STYLE
+from hotline.report_tables import matrix, table
 
 __all__ = [
     "Axis",

@@ -1,4 +1,4 @@
-"""Pure: charts as inline SVG, tables as HTML, for `hotline.report`."""
+"""Pure: charts as inline SVG, for `hotline.report`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
+from hotline.report_tables import caption, table
+
 _WIDTH, _HEIGHT = 760, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 18, 14, 46
-_DASHES = ("", "7 4", "2 3", "9 3 2 3", "1 4", "12 4")
-_COLOURS = 6
+_DASHES = ("", "7 4", "2 3", "9 3 2 3", "1 4", "12 4", "5 2 1 2 1 2")
+_COLOURS = 7
+_FIGURE_WIDTH = 46  # beside a bar
 _LARGEST = 1e15  # what is larger lies outside of a drawing
-Cell = str | int | float | Markup | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def bar_chart(names: Sequence[str], series: Sequence[Bars], *, title: str = "", 
     left = min(260, 24 + max(_text_width(name) for name in names))
     group = thick * len(series) + gap
     height = _TOP + group * len(names) + _BOTTOM
-    plot = _Plot(ticks, (0.0, 1.0), left=left, height=height)
+    plot = _Plot(ticks, (0.0, 1.0), left=left, height=height, right=_RIGHT + _FIGURE_WIDTH)
     parts = [plot.value_grid(value)]
     for row, name in enumerate(names):
         top = _TOP + gap / 2 + row * group
@@ -111,77 +113,24 @@ def bar_chart(names: Sequence[str], series: Sequence[Bars], *, title: str = "", 
     return _figure_of(title, series, drawing, table(["", *(one.name for one in series)], rows))
 
 
-def matrix(
-    rows: Sequence[str],
-    columns: Sequence[str],
-    counts: Sequence[Sequence[float]],
-    *,
-    title: str = "",
-    row_label: str = "right",
-    column_label: str = "given",
-) -> Markup:
-    """A table of confusions: shaded by the share of its row; the cell where row and column have one name is framed."""
-    head = Markup("").join(Markup('<th scope="col">{}</th>').format(column) for column in columns)
-    body = Markup("")
-    for name, line in zip(rows, counts, strict=True):
-        total = sum(line) or 1
-        body += Markup('<tr><th scope="row">{}</th>').format(name)
-        for column, count in zip(columns, line, strict=True):
-            shade = f"background: rgba(var(--heat), {0.75 * count / total:.2f})" if count else ""
-            mark = Markup(' class="right"') if name == column else ""
-            body += Markup('<td{} style="{}" title="{}">{}</td>').format(
-                mark,
-                shade,
-                f"{row_label} {name}, {column_label} {column}: {100 * count / total:.0f} %",
-                f"{count:g}" if count else "",
-            )
-        body += Markup("</tr>")
-    return Markup(
-        '<figure>{}<div class="scroll"><table class="matrix"><thead><tr><th>{} ↓ {} →</th>{}</tr></thead>'
-        "<tbody>{}</tbody></table></div></figure>"
-    ).format(_caption(title), row_label, column_label, head, body)
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Markup:
-    """Columns that hold figures (numbers, or text that starts with one) stand at the right."""
-    cells = [["" if cell is None else cell if isinstance(cell, Markup) else str(cell) for cell in row] for row in rows]
-    figures = [
-        bool(cells) and all(_is_figure(row[at]) for row in cells if at < len(row)) and any(row[at] for row in cells)
-        for at in range(len(head))
-    ]
-
-    def marked(tag: str, at: int, content: str) -> Markup:
-        return Markup("<{0}{1}>{2}</{0}>").format(tag, Markup(' class="n"') if figures[at] else "", content)
-
-    top = Markup("").join(marked("th", at, name) for at, name in enumerate(head))
-    body = Markup("").join(
-        Markup("<tr>{}</tr>").format(
-            Markup("").join(marked("td", at, cell) for at, cell in enumerate(row[: len(head)]))
-        )
-        for row in cells
-    )
-    return Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
-        top, body
-    )
-
-
-def _is_figure(cell: str) -> bool:
-    first = cell.lstrip("+-−±<>≤≥~ ")[:1]
-    return not cell or cell == "–" or (first.isdigit() and len(cell) < 32)
-
-
 class _Plot:
     """Where values lie on the drawing."""
 
     def __init__(
-        self, x_ticks: Sequence[float], y_ticks: Sequence[float], *, left: int = _LEFT, height: int = _HEIGHT
+        self,
+        x_ticks: Sequence[float],
+        y_ticks: Sequence[float],
+        *,
+        left: int = _LEFT,
+        height: int = _HEIGHT,
+        right: int = _RIGHT,
     ) -> None:
-        self.left, self.height = left, height
+        self.left, self.height, self.right = left, height, right
         self.x_ticks, self.y_ticks = x_ticks, y_ticks
 
     def x(self, value: float) -> float:
         low, high = self.x_ticks[0], self.x_ticks[-1]
-        return round(self.left + (value - low) / (high - low) * (_WIDTH - self.left - _RIGHT), 1)
+        return round(self.left + (value - low) / (high - low) * (_WIDTH - self.left - self.right), 1)
 
     def y(self, value: float) -> float:
         low, high = self.y_ticks[0], self.y_ticks[-1]
@@ -192,7 +141,7 @@ class _Plot:
         for tick in self.y_ticks:
             at = self.y(tick)
             lines += Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-                self.left, _WIDTH - _RIGHT, at, at
+                self.left, _WIDTH - self.right, at, at
             )
             lines += Markup('<text x="{}" y="{}" text-anchor="end">{}</text>').format(
                 self.left - 8, at + 4, _figure(tick, y)
@@ -211,9 +160,9 @@ class _Plot:
                 at, bottom + 18, _figure(tick, x)
             )
         lines += Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
-            self.left, _WIDTH - _RIGHT, bottom, bottom
+            self.left, _WIDTH - self.right, bottom, bottom
         )
-        middle = (self.left + _WIDTH - _RIGHT) / 2
+        middle = (self.left + _WIDTH - self.right) / 2
         return lines + Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
             middle, self.height - 8, x.label
         )
@@ -259,10 +208,7 @@ def _lying(plot: _Plot, bar: Bar, number: int, top: float, thick: float, name: s
         part += Markup(
             '<path d="M{0} {2}H{1}M{0} {3}V{4}M{1} {3}V{4}" stroke="var(--ink)" stroke-width="1.2" fill="none"/>'
         ).format(low, high, middle, middle - 4, middle + 4)
-    room = label_at + 52 < _WIDTH
-    part += Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(
-        label_at + 6 if room else _WIDTH, top + thick - 2, "start" if room else "end", _figure(bar.value, axis)
-    )
+    part += Markup('<text x="{}" y="{}">{}</text>').format(label_at + 6, top + thick - 2, _figure(bar.value, axis))
     return part + Markup("<title>{}</title></g>").format(note)
 
 
@@ -274,6 +220,7 @@ def _mark(number: int, x: float, y: float) -> Markup:
         '<path d="M{x} {b}l4 4-4 4-4-4z"/>',
         '<path d="M{x} {d}l4.5-8h-9z"/>',
         '<path d="M{a} {b}l7 7M{a} {d}l7-7" stroke="currentColor"/>',
+        '<path d="M{x} {b}v7M{a} {y}h7" stroke="currentColor"/>',
     )
     return Markup(
         shapes[number % len(shapes)].format(x=x, y=y, a=round(x - 3.5, 1), b=round(y - 3.5, 1), d=round(y + 3.5, 1))
@@ -290,10 +237,6 @@ def _svg(content: str, name: str, height: int = _HEIGHT) -> Markup:
     return Markup('<div class="scroll"><svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg></div>').format(
         _WIDTH, height, name, Markup(content)
     )
-
-
-def _caption(title: str) -> Markup:
-    return Markup("<figcaption>{}</figcaption>").format(title) if title else Markup("")
 
 
 def _figure_of(
@@ -314,12 +257,12 @@ def _figure_of(
             legend += Markup('<li><svg viewBox="0 0 28 14" aria-hidden="true">{}</svg>{}</li>').format(swatch, one.name)
         legend = Markup('<ul class="legend">{}</ul>').format(legend)
     return Markup("<figure>{}{}{}<details><summary>figures</summary>{}</details></figure>").format(
-        _caption(title), legend, drawing, figures
+        caption(title), legend, drawing, figures
     )
 
 
 def _nothing(title: str) -> Markup:
-    return Markup('<figure>{}<p class="prose">Nothing to show.</p></figure>').format(_caption(title))
+    return Markup('<figure>{}<p class="prose">Nothing to show.</p></figure>').format(caption(title))
 
 
 def _figure(value: float, axis: Axis) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --raised: #f6f7f9; --line: #d9dde3; --grid: #e8ebef; --ink: #1b1f24;
   --quiet: #59636e; --warn: #fff5dc; --warn-line: #c88a00; --heat: 31, 111, 208; --bad: #c0262d; --good: #1a7f4b;
-  --s0: #1f6fd0; --s1: #c4520a; --s2: #16825d; --s3: #8a3fc2; --s4: #946800; --s5: #b8256e; }
+  --s0: #1f6fd0; --s1: #c4520a; --s2: #16825d; --s3: #8a3fc2; --s4: #946800; --s5: #b8256e; --s6: #4b5a68; }
 @media (prefers-color-scheme: dark) { :root { --ground: #14171b; --raised: #1d2127; --line: #3a414a; --grid: #282e35;
   --ink: #e8ebef; --quiet: #9da7b3; --warn: #2e2713; --warn-line: #d9a11f; --heat: 88, 160, 255; --bad: #ff8a85;
-  --good: #5fd39a; --s0: #6caeff; --s1: #ff9d5c; --s2: #4fcf9d; --s3: #c69bff; --s4: #e3b341; --s5: #ff8fbd; } }
+  --good: #5fd39a; --s0: #6caeff; --s1: #ff9d5c; --s2: #4fcf9d; --s3: #c69bff; --s4: #e3b341; --s5: #ff8fbd; --s6: #a9b8c6; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.55 system-ui, "Segoe UI", "Noto Sans",
   "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; }
