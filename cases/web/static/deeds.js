@@ -8,6 +8,8 @@ import { faultText } from "./faults.js";
 const UNDO_MS = 10_000; // of an answer to an offer: nothing at the backend ends it, it only gets out of sight
 
 export class Deeds {
+  #answering = new Map(); // draft_id -> promise of the answer to an offer that is on its way: whether it went well
+
   /** `settled(id)`: no deed is on its way any more; `draftOf(callId)`: the draft of a live call, if it has come; `narrow()`: one column; `toQueue()`: shows the queue. */
   constructor({ showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue, settled }) {
     Object.assign(this, { showing, outbox, queue, form, player, toasts, draftOf, narrow, toQueue, settled });
@@ -37,7 +39,7 @@ export class Deeds {
     }
     return this.#act(id, "take", force ? { force } : {}, (taken) => {
       if (showing.id !== id) return;
-      showing.render(taken);
+      showing.done(taken);
       this.form.focusFirst();
     });
   }
@@ -103,18 +105,20 @@ export class Deeds {
   }
 
   #answer(verb, extra, text, undo, id = this.showing.id) {
-    return this.#act(id, verb, extra, (fresh) => {
-      if (this.showing.id === id) this.showing.render(fresh);
-      if (text) this.offerUndo(text, undo);
+    const answer = this.#act(id, verb, extra, (fresh) => {
+      if (this.showing.id === id) this.showing.done(fresh);
+      if (text) this.offerUndo(id, text, undo);
     });
+    this.#answering.set(id, answer);
+    answer.finally(() => this.#answering.get(id) === answer && this.#answering.delete(id));
   }
 
-  offerUndo(text, undo) {
-    this.toasts.offer(text, new Date(clock.now() + UNDO_MS).toISOString(), undo);
+  offerUndo(id, text, undo) {
+    this.toasts.offer(text, new Date(clock.now() + UNDO_MS).toISOString(), undo, id);
   }
 
-  /** Says it, offers the way back, goes on to the next draft. */
-  #finish(verb, extra, text) {
+  /** Says it, offers the way back, goes on to the next draft. Waits for an answer to an offer, and for its going well. */
+  async #finish(verb, extra, text) {
     const { showing } = this;
     if (!showing.view || showing.kind !== "draft") return;
     if (!showing.mine) {
@@ -123,7 +127,9 @@ export class Deeds {
     }
     const { id } = showing;
     this.player.pause();
+    if ((await this.#answering.get(id)) === false) return;
     this.#act(id, verb, extra, (fresh) => {
+      this.toasts.close(id);
       if (fresh.undo_until) this.toasts.offer(text(fresh), fresh.undo_until, () => this.undo(id));
       else this.toasts.say(text(fresh));
       if (showing.id === id) this.#goOn(id);
@@ -152,7 +158,7 @@ export class Deeds {
       await this.queue.refresh().catch(() => {});
       this.queue.select(id);
       if (this.showing.id !== id) this.showing.become("draft", id);
-      this.showing.render(fresh);
+      this.showing.done(fresh);
       this.form.focusFirst();
     });
   }

@@ -11,7 +11,7 @@ import { CasesView } from "./cases_view.js";
 import { Player } from "./player.js";
 import { Transcript } from "./transcript.js";
 import { DraftForm } from "./form.js";
-import { RehearingStrip, newestOf } from "./rehearing.js";
+import { RehearingStrip, isRevised, newestOf } from "./rehearing.js";
 import { Showing } from "./showing.js";
 import { Deeds } from "./deeds.js";
 import { Toasts } from "./toasts.js";
@@ -50,7 +50,7 @@ const form = new DraftForm({
     edit: (path, value) => outbox.edit(form.draftId, path, value),
     adopted: (path, before) => {
       const id = form.draftId;
-      deeds.offerUndo(t("done.adopted_field", { name: fieldName(path) }), () =>
+      deeds.offerUndo(id, t("done.adopted_field", { name: fieldName(path) }), () =>
         (form.draftId === id ? form.put(path, before) : outbox.edit(id, path, before)));
     },
     wanted: (path) => deeds.take().then((taken) => taken && form.edit(path)),
@@ -135,8 +135,8 @@ listen({
   edit: () => form.edit(), confirm: () => deeds.confirm(), return: () => deeds.giveBack(), reject: () => void deeds.reject(),
   undo: () => toasts.undo(), search: () => byId("search").focus(), help: () => openHelp(),
   queue: () => goQueue(), news: () => queue.showNews(), live: () => live.move(1), cases: () => goCases(),
-  number_0: () => form.take(0), number_1: () => form.take(1), number_2: () => form.take(2), number_3: () => form.take(3), number_4: () => form.take(4),
-  adopt_field: () => form.take("a"), adopt: () => deeds.adopt(), dismiss: () => deeds.dismiss(), changes: () => strip.toggle(),
+  number_0: () => form.take("0"), number_1: () => form.take("1"), number_2: () => form.take("2"), number_3: () => form.take("3"),
+  number_4: () => form.take("4"), adopt_field: () => form.take("a"), adopt: () => deeds.adopt(), dismiss: () => deeds.dismiss(), changes: () => strip.toggle(),
   escape: () => {
     if (document.activeElement === byId("search")) byId("search").value = "";
     search();
@@ -240,8 +240,7 @@ function onDraft(change) {
     unseen.set(id, change);
     return;
   }
-  const revised = view?.draft.draft_id === id
-    && (change.revision !== view.draft.revision || change.newest !== newestOf(view) || change.dismissed !== view.dismissed);
+  const revised = view?.draft.draft_id === id && isRevised(view, change);
   if (revised && change.newest > newestOf(view)) announce(t(change.revision === change.newest ? "again.came" : "again.came_offered"));
   if (kind === "case" && revised) showing.case(view.opened);
   if (kind !== "draft" || showing.id !== id) return;

@@ -6,9 +6,8 @@ import { EDITORS } from "./editors.js";
 import { letters } from "./keys.js";
 import { ORIGINAL } from "./outbox.js";
 import { draftHead, liveFields, liveHead } from "./draft_head.js";
+import { choicesOf, surenessOf, typedState } from "./field_state.js";
 import { offersOf } from "./rehearing.js";
-
-const ALTERNATIVES = 4;
 
 export class DraftForm {
   #rows = new Map(); // path -> row element
@@ -131,24 +130,17 @@ export class DraftForm {
     this.#fill(path);
   }
 
-  /** Takes the alternative with this number (from 1), with 0 what the machine understood, with "a" what it understands now. */
-  take(number) {
-    const field = this.#fields.get(this.#focused);
+  /** Takes the alternative with this key (1 to 4), with 0 what the machine understood, with a what it understands now. */
+  take(key) {
+    const path = this.#focused;
+    const field = this.#fields.get(path);
     if (!field || !this.#mine || this.#editing || this.#frozen) return false;
-    if (number === "a") {
-      if (!this.#isOffered(field)) return false;
-      const before = field.edited ? field.value : ORIGINAL;
-      this.#change(this.#focused, this.#offers.get(this.#focused) ?? null);
-      this.on.adopted(this.#focused, before);
-    } else if (number === 0) {
-      if (!field.edited) return false;
-      this.#change(this.#focused, ORIGINAL);
-    } else {
-      const alternative = field.alternatives[number - 1];
-      if (!alternative || number > ALTERNATIVES) return false;
-      this.#change(this.#focused, alternative.value);
-    }
-    this.#fill(this.#focused);
+    const choice = choicesOf(field, this.#offer(field)).find((one) => one.key === key);
+    if (!choice) return false;
+    const before = field.edited ? field.value : ORIGINAL;
+    this.#change(path, key === "0" ? ORIGINAL : choice.value ?? null);
+    if (key === "a") this.on.adopted(path, before);
+    this.#fill(path);
     return true;
   }
 
@@ -217,7 +209,7 @@ export class DraftForm {
     const onChip = more.contains(document.activeElement);
     more.replaceChildren(...(this.#mine ? this.#chips(path, field) : []));
     if (onChip) row.focus();
-    row.toggleAttribute("data-offered", this.#isOffered(field));
+    row.toggleAttribute("data-offered", Boolean(this.#offer(field)));
     this.#showFault(path);
     const sureness = t(`sureness.${surenessOf(field)}`);
     row.setAttribute("aria-label", t("field.label", { name: fieldName(path), value: text || t("field.empty"), sureness }));
@@ -231,8 +223,10 @@ export class DraftForm {
       : t("field.confidence", { percent: Math.round(100 * field.confidence) });
   }
 
-  #isOffered({ path, value }) {
-    return this.#offers.has(path) && !sameValue(this.#offers.get(path), value);
+  /** {value} of a newer revision, if it says otherwise than what stands here. */
+  #offer({ path, value }) {
+    const isNew = this.#offers.has(path) && !sameValue(this.#offers.get(path), value);
+    return isNew ? { value: this.#offers.get(path) } : null;
   }
 
   #showFault(path) {
@@ -245,14 +239,11 @@ export class DraftForm {
   }
 
   #chips(path, field) {
-    const others = field.alternatives.slice(0, ALTERNATIVES).map((one, index) => ({ number: index + 1, value: one.value }));
-    if (field.edited && valueText(path, field.original)) others.push({ number: 0, value: field.original, mark: t("field.was") });
-    if (this.#isOffered(field)) others.unshift({ number: "a", value: this.#offers.get(path), mark: t("field.again") });
-    return others.map(({ number, value, mark }) =>
+    return choicesOf(field, this.#offer(field)).map(({ key, value, mark }) =>
       h("button", {
-        type: "button", class: number === "a" ? "alternative again-chip" : "alternative", tabindex: -1, "aria-keyshortcuts": number,
-        on: { click: () => { this.#rows.get(path).focus(); this.take(number); } },
-      }, h("kbd", {}, number), " ", valueText(path, value) || t("field.none"), mark ? ` (${mark})` : ""));
+        type: "button", class: key === "a" ? "alternative again-chip" : "alternative", tabindex: -1, "aria-keyshortcuts": key,
+        on: { click: () => { this.#rows.get(path).focus(); this.take(key); } },
+      }, h("kbd", {}, key), " ", valueText(path, value) || t("field.none"), mark ? ` (${mark})` : ""));
   }
 
   #change(path, value) {
@@ -365,19 +356,4 @@ export class DraftForm {
     const mark = this.head.querySelector("#saving");
     if (mark) mark.textContent = t(`saving.${state}`);
   }
-}
-
-const surenessOf = (field) => (field.edited && field.sureness !== "empty" ? "edited" : field.sureness);
-
-const isEmpty = (value) =>
-  value === null || value === undefined || value === "" || (typeof value === "object" && Object.values(value).every(isEmpty));
-
-const SURE_FROM = 0.8; // as the backend has it; its own word replaces this a moment later
-
-/** What typing makes of a field until the backend has answered. */
-function typedState(field, typed) {
-  const edited = typed !== ORIGINAL;
-  const value = edited ? typed : field.original;
-  if (isEmpty(value)) return { value, edited, sureness: "empty" };
-  return { value, edited, sureness: edited || field.confidence >= SURE_FROM ? "sure" : "check" };
 }

@@ -9,6 +9,10 @@ const CONTEXT = 8; // characters of what stayed the same, before and after a dif
 /** The newest revision that this view knows of. */
 export const newestOf = (view) => Math.max(view.draft.revision, view.offered?.revision ?? 0);
 
+/** Whether this change of a draft (SSE `draft`) tells of another revision, or another answer to one, than is shown. */
+export const isRevised = (view, { revision, newest, dismissed }) =>
+  revision !== view.draft.revision || newest !== newestOf(view) || dismissed !== view.dismissed;
+
 /** The fields that are offered otherwise: path -> value. Empty unless it is hers to answer. */
 export function offersOf(view, mine) {
   const { offered, dismissed } = view;
@@ -93,7 +97,7 @@ export class RehearingStrip {
   }
 
   #fields({ kind, other }) {
-    if (!other.fields.length) return null;
+    if (!other.fields.length || (kind === "offered" && this.#mine)) return null; // then each stands at its field
     const value = (path, one) => valueText(path, one) || t("field.none");
     return h("ul", { class: "again-fields", tabindex: 0, "aria-label": t("again.list") }, other.fields.map(({ path, older, newer, kept }) =>
       h("li", {}, h("span", { class: "field-name" }, fieldName(path)), " ",

@@ -69,7 +69,7 @@ export class Showing {
       if (hurried) await new Promise((resolve) => setTimeout(resolve, HURRY_MS));
       if (mineToAsk.signal.aborted) return;
       const fresh = await request("GET", `/api/drafts/${id}`, undefined, { signal: mineToAsk.signal });
-      if (this.id !== id) return;
+      if (this.id !== id || mineToAsk.signal.aborted) return;
       this.render(fresh);
       this.#readAhead(id);
     } catch (error) {
@@ -93,6 +93,12 @@ export class Showing {
     const next = this.queue.neighbour(1, id);
     if (!next || next === id || this.#cache.has(next)) return;
     request("GET", `/api/drafts/${next}`).then((view) => this.remember(view)).catch(() => {});
+  }
+
+  /** Shows what a deed has made of the draft; what was asked for before it would be older. */
+  done(view) {
+    this.#asking?.abort();
+    this.render(view);
   }
 
   render(view) {

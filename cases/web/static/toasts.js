@@ -21,11 +21,11 @@ export class Toasts {
     setTimeout(() => toast.remove(), grave ? 2 * SHOWN_MS : SHOWN_MS);
   }
 
-  /** Something that `undo()` can take back until `until` (ISO, the backend's clock). */
-  offer(text, until, undo) {
+  /** Something that `undo()` can take back until `until` (ISO, the backend's clock), unless its `subject` is closed before. */
+  offer(text, until, undo, subject = null) {
     const left = h("span", { class: "left", "aria-hidden": "true" });
     const bar = h("span", { class: "bar", "aria-hidden": "true" });
-    const entry = { untilMs: Date.parse(until), undo, left, bar, fromMs: clock.now() };
+    const entry = { untilMs: Date.parse(until), undo, subject, left, bar, fromMs: clock.now() };
     entry.toast = h("div", { class: "toast undoable" },
       h("span", {}, text),
       h("button", { type: "button", on: { click: () => this.#take(entry) } }, t("undo.button"), " ", h("kbd", {}, "u")),
@@ -33,6 +33,11 @@ export class Toasts {
     this.#undoable.push(entry);
     this.container.append(entry.toast);
     this.#tick();
+  }
+
+  /** What was done to this subject can no longer be taken back step by step. */
+  close(subject) {
+    for (const entry of this.#undoable) if (entry.subject === subject) this.#drop(entry);
   }
 
   /** Takes back the latest thing; false when there is none. */
