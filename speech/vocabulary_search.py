@@ -123,3 +123,23 @@ def _stretches(
             begun[:, 1:] = np.where(better, begun[:, :-1], begun[:, 1:])
         cost, start = now, begun
     return cost, start
+
+
+def whole_cost(said: Sequence[str], heard: Sequence[str], sounds: SoundCosts, lost: float) -> float:
+    """The cost of all that was said against all that was heard, in nats: an edit distance with both ends fixed.
+
+    `lost`: of a syllable that was not heard.
+    """
+    row = [sounds.made_up * at for at in range(len(heard) + 1)]
+    for syllable in said:
+        costs = sounds.costs[sounds.number_of(syllable)]
+        above, row = row, [row[0] + lost]
+        for at, got in enumerate(heard):
+            row.append(
+                min(
+                    above[at] + float(costs[sounds.number_of(got)]),
+                    above[at + 1] + lost,
+                    row[at] + sounds.made_up,
+                )
+            )
+    return row[-1]
