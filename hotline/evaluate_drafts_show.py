@@ -47,7 +47,7 @@ def show(figures: dict[str, Any], worst: int, out: Console) -> None:
 
 
 def _table(first: str, readings: list[dict[str, Any]], *last: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
     table.add_column(first)
     for name in [reading["name"] for reading in readings] + list(last):
         table.add_column(name, justify="right")

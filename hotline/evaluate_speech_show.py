@@ -48,11 +48,11 @@ def worth_a_table(rows: list[dict[str, Any]], column: str) -> bool:
 def _rates_table(
     names: list[str], rows: list[dict[str, Any]], calibrations: list[dict[str, Any]] | None = None
 ) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for name in names:
-        table.add_column({"condition": "line"}.get(name, name))
+        table.add_column({"condition": "line"}.get(name, name), min_width=9)
     ece = ["ECE"] if calibrations else []
-    for head in ("clips", "CER (95 of 100)", "syll.", "sub/ins/del", "right", "cut", *ece, "CPU s/s"):
+    for head in ("clips", "CER (95 %)", "syll.", "sub/ins/del", "right", "cut", *ece, "CPU s/s"):
         table.add_column(head, justify="right", no_wrap=True)
     for number, row in enumerate(rows):
         cells = [row[name] or "–" for name in names] + [str(row["clips"]), rate_with_interval(row)]
@@ -73,7 +73,7 @@ def _bare(value: float) -> str:
 def rate_with_interval(row: dict[str, Any]) -> str:
     between = row["interval"]
     rate = _bare(row["character_error_rate"])
-    return rate if between is None else f"{rate} ({_bare(between['low'])}–{_bare(between['high'])})"
+    return rate if between is None else f"{rate} ({100 * between['low']:.0f}–{100 * between['high']:.0f})"
 
 
 def share(value: float) -> str:
