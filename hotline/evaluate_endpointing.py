@@ -52,7 +52,9 @@ def endpointing(
     """Measure false cut-offs and the delay after the true end, for fixed and for adaptive silences side by side.
 
     Makes calls of speech with pauses, hesitations, breaths and noise, and hears them with the detector, the menu and
-    the endpointing of a real call, faster than real time. Example: hotline evaluate endpointing --html ends.html
+    the endpointing of a real call, faster than real time.
+
+    Example: hotline evaluate endpointing --html ends.html
     """
     from hotline.cli import fail, print_json, settings_or_exit
     from hotline.endpointing_trial import Plan
