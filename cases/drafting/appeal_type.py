@@ -24,6 +24,9 @@ _CALIBRATION = 1.15  # on tests/data/complaints_dev.tsv shares from 0.7 on were 
 _ENOUGH = 1.2  # halves the confidence of thin evidence
 
 
+_LEAST_CONFIDENCE, _LEAST_CHARS = 0.6, 8  # for what only the learned model understands
+
+
 @dataclass(frozen=True, slots=True)
 class _Speaks:
     type: AppealType
@@ -78,13 +81,13 @@ def appeal_type(turns: Sequence[Turn], classified: Classified | None = None) -> 
     weight, spans = _weighed(turns, words)
     told = sum(weight.values()) > 0 or bool(classified and classified.category.evidence)
     model = KEEPER.current().fields.get("appeal_type")
-    if not told:
-        return Understood[AppealType]()
     if model is None:
         votes, confidence = _votes_of_words(weight)
     else:
         votes = model.votes(narrated(turns), {str(kind): value for kind, value in weight.items()})
         confidence = model.confidence(votes)
+    if not told and (model is None or confidence < _LEAST_CONFIDENCE or len(narrated(turns)) < _LEAST_CHARS):
+        return Understood[AppealType]()
     best = AppealType(votes[0].label)
     shown = [span for _, span in sorted(spans[best], key=lambda pair: -pair[0])[:4]]
     shown = shown or (learned_spans(model, turns, best) if model else [])
