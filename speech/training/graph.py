@@ -34,8 +34,9 @@ GENERAL_SHARE = 0.5
 # Of the words, what share is chosen by our texts.
 _OURS = 0.5
 # So many n-grams fill the room about.
-_FIRST_SIZE = 360_000
-_BYTES_AN_NGRAM = 50
+_FIRST_SIZE = 330_000
+_BYTES_AN_NGRAM = 45.0
+_ROUNDS = 6
 
 
 def make_graph(part_dir: Path, text_dir: Path, open_gram: Path | None = None) -> None:
@@ -48,18 +49,31 @@ def make_graph(part_dir: Path, text_dir: Path, open_gram: Path | None = None) ->
     held_out = (text_dir / "held-out.txt").read_text(encoding="utf-8").split()
     lexicon, model = language_model(language, held_out, read_open_gram(open_gram) if open_gram is not None else None)
     listed = "".join(f"{word} {number}\n" for number, word in enumerate(["<eps>", *lexicon.words])).encode()
-    room = LARGEST_BYTES - len(listed)
-    size = min(_FIRST_SIZE, model.size)
-    while True:
-        made = word_graph(lexicon, pruned(model, size)).to_bytes()
-        _tell(f"{size} n-grams: {len(made) / 1e6:.2f} MB of {room / 1e6:.2f}")
-        spare = room - len(made)
-        if spare >= 0 and (spare < 0.03 * room or size >= model.size):
-            break
-        # Aims at the middle of what is allowed; what the words alone take does not shrink with the n-grams.
-        size = max(0, min(model.size, size + int((spare - 0.015 * room) / _BYTES_AN_NGRAM)))
+    made = _fitting(lexicon, model, LARGEST_BYTES - len(listed))
     (part_dir / "words.txt").write_bytes(listed)
     (part_dir / "HCLG.fst").write_bytes(made)
+
+
+def _fitting(lexicon: Lexicon, model: BackoffModel, room: int) -> bytes:
+    """The graph of as many n-grams as fit into `room` bytes, within 3 %. Raises ValueError when the words alone do not."""
+    size, best, each = min(_FIRST_SIZE, model.size), b"", _BYTES_AN_NGRAM
+    last: tuple[int, int] | None = None
+    for _ in range(_ROUNDS):
+        made = word_graph(lexicon, pruned(model, size)).to_bytes()
+        spare = room - len(made)
+        _tell(f"{size} n-grams: {len(made) / 1e6:.2f} MB of {room / 1e6:.2f}")
+        if spare >= 0 and len(made) > len(best):
+            best = made
+        if 0 <= spare < 0.03 * room or (size == model.size and spare >= 0) or (size == 0 and spare < 0):
+            break
+        if last is not None and last[0] != size:  # what n-grams take in this very graph
+            each = max(1.0, (len(made) - last[1]) / (size - last[0]))
+        last = size, len(made)
+        # Aims at the middle of what is allowed.
+        size = max(0, min(model.size, size + int((spare - 0.015 * room) / each)))
+    if not best:
+        raise ValueError(f"the graph of {len(lexicon.words)} words does not fit {room} bytes: lower WORDS in graph.py")
+    return best
 
 
 def language_model(

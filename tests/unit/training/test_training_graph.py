@@ -7,6 +7,7 @@ import json
 import math
 import struct
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -227,3 +228,46 @@ def test_make_graph_fits_its_room_and_lists_its_words(tmp_path: Path, monkeypatc
     assert struct.unpack_from("<i", data)[0] == 2125659606
     assert len(data) + (part / "words.txt").stat().st_size <= 60_000
     assert max(Transducer.from_bytes(data).outputs) < len(words)
+
+
+def fake_graphs(monkeypatch: pytest.MonkeyPatch, model_size: int, bytes_of: Callable[[int], int]) -> list[int]:
+    """Graphs of known sizes without pynini; returns the sizes asked for."""
+    from speech.training import graph
+
+    asked: list[int] = []
+
+    class Model:
+        size = model_size
+
+    class Made:
+        def __init__(self, size: int) -> None:
+            self._bytes = bytes_of(size)
+
+        def to_bytes(self) -> bytes:
+            return bytes(self._bytes)
+
+    def pruned(model: object, size: int) -> int:
+        asked.append(size)
+        return size
+
+    monkeypatch.setattr(graph, "pruned", pruned)
+    monkeypatch.setattr(graph, "word_graph", lambda lexicon, size: Made(size))
+    graph_of = graph._fitting(make_lexicon(["水"]), Model(), 1_000_000)  # type: ignore[arg-type]
+    asked.append(len(graph_of))
+    return asked
+
+
+@pytest.mark.parametrize("each", [30, 45, 70])
+def test_the_room_is_filled_whatever_an_ngram_takes(monkeypatch: pytest.MonkeyPatch, each: int) -> None:
+    asked = fake_graphs(monkeypatch, 500_000, lambda size: 300_000 + each * size)
+    assert 950_000 < asked[-1] <= 1_000_000
+    assert len(asked) <= 7
+
+
+def test_a_small_model_is_taken_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert fake_graphs(monkeypatch, 100, lambda size: 20 * size) == [100, 2000]
+
+
+def test_words_that_do_not_fit_are_said_to_be_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="lower WORDS"):
+        fake_graphs(monkeypatch, 100, lambda size: 2_000_000)
