@@ -48,20 +48,25 @@ def worth_a_table(rows: list[dict[str, Any]], column: str) -> bool:
 def _rates_table(
     names: list[str], rows: list[dict[str, Any]], calibrations: list[dict[str, Any]] | None = None
 ) -> Table:
+    """What fits eighty columns: the totals (with `calibrations`) in full, parts of them without what the totals say."""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, collapse_padding=True)
     for name in names:
         table.add_column({"condition": "line"}.get(name, name), min_width=9)
-    ece = ["ECE"] if calibrations else []
-    for head in ("clips", "CER (95 %)", "syll.", "sub/ins/del", "right", "cut", *ece, "CPU s/s"):
+    cut = any(row["cut"] for row in rows)
+    heads = ["CER (95 %)", "syll."]
+    heads += ["sub/ins/del", "ECE", "right"] if calibrations else ["clips"]
+    for head in (*heads, *(["cut"] if cut else []), "CPU s/s"):
         table.add_column(head, justify="right", no_wrap=True)
     for number, row in enumerate(rows):
-        cells = [row[name] or "–" for name in names] + [str(row["clips"]), rate_with_interval(row)]
-        cells.append(_bare(row["syllable_error_rate"]))
-        cells.append("/".join(_bare(row[name]) for name in ("substituted", "inserted", "deleted")))
-        cells += [str(row["all_right"]), str(row["cut"])]
+        cells = [row[name] or "–" for name in names]
+        cells += [rate_with_interval(row), _bare(row["syllable_error_rate"])]
         if calibrations:
+            cells.append("/".join(_bare(row[name]) for name in ("substituted", "inserted", "deleted")))
             error = calibrations[number].get("error")
-            cells.append("–" if error is None else f"{error:.2f}")
+            cells += ["–" if error is None else f"{error:.2f}", str(row["all_right"])]
+        else:
+            cells.append(str(row["clips"]))
+        cells += [str(row["cut"])] if cut else []
         table.add_row(*cells, f"{row['cpu_seconds_per_second']:.3f}")
     return table
 
