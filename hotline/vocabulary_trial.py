@@ -90,7 +90,10 @@ class Heard:
         return "".join(word.text for word in self.ways[way])
 
     def put_in(self, way: str) -> list[SpokenWord]:
-        return [word for word in self.ways[way] if word.heard]
+        """The listed names that were put in, but for those that the sentence has by chance."""
+        return [
+            word for word in self.ways[way] if word.heard and (word.text == self.name or word.text not in self.said)
+        ]
 
 
 def invented(plan: Plan) -> tuple[Entry, ...]:
