@@ -24,7 +24,7 @@ _CALIBRATION = 1.15  # on tests/data/complaints_dev.tsv shares from 0.7 on were 
 _ENOUGH = 1.2  # halves the confidence of thin evidence
 
 
-_LEAST_CONFIDENCE, _LEAST_CHARS = 0.6, 8  # for what only the learned model understands
+_LEAST_CONFIDENCE, _LEAST_CHARS = 0.75, 8  # for what only the learned model understands
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ _PER_EXTRA_CHAR = 0.25  # a longer phrase says more
 _LEAST = 1.0  # below this nothing was really said
 _THIN = 0.8  # lowers the confidence of thin evidence
 _MOST_SPANS = 6
-_LEAST_CONFIDENCE = 0.3  # for what only the learned model understands
+_LEAST_CONFIDENCE = 0.45  # for what only the learned model understands
 _LEAST_CHARS = 8  # a shorter text without a word of the table is about nothing
 
 

@@ -40,7 +40,14 @@ def call(
         by = TurnEnd.TERMINATOR if digits.endswith("#") else TurnEnd.KEY if digits else TurnEnd.SILENCE
         by = by if text or digits else TurnEnd.NO_INPUT
         event = TurnEnded(CALL, NOW, len(turns), ask.step, ask.asks, ask.prompt_text, text, (), digits, by, None, None)
-        turn = Turn(step=ask.step, asks=ask.asks, prompt=ask.prompt_text, text=text, digits=digits, answer=answer_of(menu, event))
+        turn = Turn(
+            step=ask.step,
+            asks=ask.asks,
+            prompt=ask.prompt_text,
+            text=text,
+            digits=digits,
+            answer=answer_of(menu, event),
+        )
         turns.append(turn)
         draft = drafting.draft(
             CallTranscript(
@@ -163,9 +170,7 @@ def test_the_question_names_both_places_and_how_to_answer(shipped_menu: Menu) ->
 
 @pytest.mark.parametrize("neither", [("", "3"), ("都不是", "")])
 def test_neither_is_no_place_and_the_open_question_follows(shipped_menu: Menu, neither: tuple[str, str]) -> None:
-    asked, draft, _ = call(
-        shipped_menu, [(EIGHT_MILES, ""), neither, ("丰台区方庄街道", ""), ("", "#"), ("是的", "")]
-    )
+    asked, draft, _ = call(shipped_menu, [(EIGHT_MILES, ""), neither, ("丰台区方庄街道", ""), ("", "#"), ("是的", "")])
     assert asked == ["opening", "place_choice", "place", "contact", "confirm"]
     assert draft.place.value is not None
     assert (draft.place.value.district, draft.place.value.street) == ("丰台区", "方庄街道")
