@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-from cases.drafting.model_file import INSTALLED, PREVIOUS, bundled, read_learned, write_learned
+from cases.drafting.model_file import INSTALLED, KEEPER, PREVIOUS, bundled, read_learned, write_learned
 from hotline import learn as learning
+from hotline.cli import app
 from hotline.learn import LearnFailed, install, read_files, teach, undo, write_whole
 from hotline.settings import load_settings
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("HOTLINE_")}
-    return kept | {"HOTLINE_STATE_DIR": str(tmp_path / "state"), "NO_COLOR": "1", "COLUMNS": "160"}
-
-
-def run(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "hotline.cli", *words],
-        env=environment, capture_output=True, text=True, timeout=170, check=False,
-    )  # fmt: skip
 
 
 def city(path: Path, *more: str) -> Path:
@@ -41,12 +30,20 @@ def city(path: Path, *more: str) -> Path:
     return path
 
 
-def test_a_city_teaches_its_words_and_takes_them_back(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """The command in this process, with a state folder of its own."""
+    monkeypatch.setenv("HOTLINE_STATE_DIR", str(tmp_path / "state"))
+    yield lambda *words: CliRunner().invoke(app, list(words))
+    KEEPER.look_in(None)
+
+
+def test_a_city_teaches_its_words_and_takes_them_back(command: Callable[..., Result], tmp_path: Path) -> None:
     folder = tmp_path / "state" / "learned"
     said = ("draft", "--text", "铛铛车的师傅可真中南六号", "--json")
-    before = json.loads(run(environment, *said).stdout)["appeal_type"]
+    before = json.loads(command(*said).stdout)["appeal_type"]
 
-    done = run(environment, "learn", str(city(tmp_path / "city.jsonl")), "--json")
+    done = command("learn", str(city(tmp_path / "city.jsonl")), "--json")
     told = json.loads(done.stdout)
     [field] = told["fields"]
     assert field["field"] == "appeal_type"
@@ -54,16 +51,16 @@ def test_a_city_teaches_its_words_and_takes_them_back(environment: dict[str, str
     assert field["after"]["right"] > field["before"]["right"]
     assert told["installed"] == str(folder / INSTALLED)
     assert {line.split(":")[0] for line in told["left_out"]} == {"level1", "urgency"}
-    assert done.returncode == 1  # what was left out is to be seen
+    assert done.exit_code == 1  # what was left out is to be seen
 
-    after = json.loads(run(environment, *said).stdout)["appeal_type"]
+    after = json.loads(command(*said).stdout)["appeal_type"]
     assert after["value"] == "表扬"
     assert before["value"] != "表扬" or after["confidence"] > before["confidence"]
 
-    assert run(environment, "learn", "--undo").returncode == 0
-    assert json.loads(run(environment, *said).stdout)["appeal_type"] == before
-    again = run(environment, "learn", "--undo")
-    assert again.returncode == 1
+    assert command("learn", "--undo").exit_code == 0
+    assert json.loads(command(*said).stdout)["appeal_type"] == before
+    again = command("learn", "--undo")
+    assert again.exit_code == 1
     assert "the bundled model is in use" in again.stderr
 
 
@@ -161,7 +158,7 @@ def test_installed_bytes_are_a_model(tmp_path: Path) -> None:
     assert read_learned((tmp_path / INSTALLED).read_bytes()).messages == bundled().messages
 
 
-def test_learn_wants_a_file_or_undo(environment: dict[str, str]) -> None:
-    done = run(environment, "learn")
-    assert done.returncode == 2
+def test_learn_wants_a_file_or_undo(command: Callable[..., Result]) -> None:
+    done = command("learn")
+    assert done.exit_code == 2
     assert "give a file of labelled messages, or --undo" in done.stderr
