@@ -123,7 +123,8 @@ def test_a_closed_tab_loses_nothing(server: Any, open_desk: Any, drafts: SimpleN
     page.goto(f"{server.url}/desk#draft={draft.draft_id}")
     expect(field(page, "subject")).to_contain_text("关掉之前写的")
     wait_for(page, lambda: server.value(draft, "subject") == "关掉之前写的")
-    assert page.evaluate("Object.keys(localStorage).filter((key) => key.includes('unsaved')).length") == 0
+    kept = "Object.keys(localStorage).filter((key) => key.includes('unsaved')).length"
+    wait_for(page, lambda: page.evaluate(kept) == 0)  # once the backend's answer has come back
 
 
 def test_a_session_that_is_over_is_renewed_in_place(server: Any, open_desk: Any, drafts: SimpleNamespace) -> None:
