@@ -34,8 +34,8 @@ GENERAL_SHARE = 0.5
 # Of the words, what share is chosen by our texts.
 _OURS = 0.5
 # So many n-grams fill the room about.
-_FIRST_SIZE = 352_000
-_BYTES_AN_NGRAM = 27.0
+_FIRST_SIZE = 342_000
+_BYTES_AN_NGRAM = 45.0
 _ROUNDS = 6
 
 
