@@ -245,7 +245,8 @@ def draft(
     from hotline.vocabulary import lists_in_use
 
     settings = settings_or_exit(config)
-    use_learned(settings)
+    if problem := use_learned(settings):
+        err.print(f"[yellow]left out: {escape(problem)}[/]", highlight=False, soft_wrap=True)
     lists_in_use(settings).current()
     bad = 0
     for number, line in enumerate(lines, 1):
@@ -292,7 +293,8 @@ def learn(
         if undo:
             out.print(f"From the next draft on {undo_learning(settings.learned_dir)} is in use.")
             return
-        use_learned(settings)
+        if broken := use_learned(settings):
+            err.print(f"[yellow]left out: {escape(broken)}[/]", highlight=False, soft_wrap=True)
         columns = (bars.TextColumn("learning {task.description}"), bars.BarColumn(), bars.TimeElapsedColumn())
         with bars.Progress(*columns, console=err, disable=as_json) as bar:
             task = bar.add_task("", total=1)
@@ -312,7 +314,9 @@ def learn(
         print_json(as_dict(lesson))
     else:
         show(lesson, out)
-        if lesson.installed:
+        if lesson.installed and to:
+            out.print(f"Written: {lesson.installed} ({lesson.size_bytes // 1024} KiB); drafts are made as before.")
+        elif lesson.installed:
             out.print(f"Installed: {lesson.installed} ({lesson.size_bytes // 1024} KiB). Back: hotline learn --undo")
     if not lesson.installed and not try_only:
         fail(f"not installed: {', '.join(lesson.worse)} would become less right. Label more messages, or --force it.")

@@ -11,6 +11,7 @@ from typing import Literal
 
 import aiohttp
 
+from cases.drafting.model_file import INSTALLED, ModelKeeper
 from hotline.asterisk import AsteriskError, find_asterisk
 from hotline.parts import make_voice
 from hotline.settings import Settings
@@ -38,6 +39,7 @@ class Finding:
 async def examine(settings: Settings) -> list[Finding]:
     """Look at host, Asterisk, model, voice, prompts, backend and call handler; never raises for what it looks at."""
     findings = [*_host(settings), _asterisk(settings), *_model(settings), *second_model(settings)]
+    findings += learned_model(settings)
     findings += [await asyncio.to_thread(_voice, settings), _prompts(settings)]
     findings += await asyncio.gather(
         _answers("case backend", f"{settings.cases_url}/healthz"),
@@ -115,6 +117,19 @@ def second_model(settings: Settings) -> list[Finding]:
         found = f"{model.name} is what calls are heard with already"
         return [Finding("warn", what, found, "set speech.second_pass_model to 'wider' or a larger model")]
     return [Finding("ok", what, f"{model.name}, after each call: {model.description}")]
+
+
+def learned_model(settings: Settings) -> list[Finding]:
+    """What `hotline learn` installed. Nothing when nobody has taught it: the bundled model is no lack."""
+    what = "drafting model"
+    keeper = ModelKeeper(settings.learned_dir)
+    learned = keeper.current()
+    if keeper.problem:
+        found = f"{keeper.problem}; drafts are made with the bundled model"
+        return [Finding("bad", what, found, "hotline learn --undo, or copy the file again")]
+    if not (settings.learned_dir / INSTALLED).exists():
+        return []
+    return [Finding("ok", what, f"learned from {len(learned.messages)} messages ({', '.join(sorted(learned.fields))})")]
 
 
 def _voice(settings: Settings) -> Finding:

@@ -52,7 +52,8 @@ def drafts(
     from hotline.vocabulary import lists_in_use
 
     settings = settings_or_exit(config)
-    use_learned(settings)
+    if problem := use_learned(settings):
+        err.print(f"left out: {problem}", style="red", highlight=False, markup=False, soft_wrap=True)
     lists_in_use(settings).current()
     to_stdout = as_json is not None and str(as_json) == "-"
     try:

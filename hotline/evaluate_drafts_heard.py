@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cases.drafting.labelled import Labelled, LineProblem, read_labelled
+from hotline.evaluate_files import without_halves
 
 HEARD = "heard"
 _TEXT_COLUMNS = ("text", "transcript")
@@ -26,7 +27,7 @@ def read_messages(lines: Iterable[str]) -> tuple[list[Labelled], dict[int, str],
     """Labelled messages, and what was heard of them where a line has `heard` beside `text`."""
     heard: dict[int, str] = {}
     plain: list[str] = []
-    wrong: list[LineProblem] = []
+    lines, wrong = without_halves(lines)
     for number, line in enumerate(lines, 1):
         data = _object(line)
         if data is not None and HEARD in data:
@@ -81,6 +82,8 @@ def read_heard(lines: Sequence[str], messages: Sequence[Labelled]) -> HeardTexts
 
 def _json_rows(lines: Sequence[str], found: HeardTexts) -> list[tuple[int, dict[str, Any]]]:
     rows = []
+    lines, halves = without_halves(lines)
+    found.problems += halves
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue

@@ -19,7 +19,8 @@ from rich.table import Table
 
 from cases.drafting.labelled import Labelled, LineProblem, read_labelled
 from cases.drafting.learning import FOLDS, MAX_MESSAGES, FieldReport, LearnedResult, learn
-from cases.drafting.model_file import INSTALLED, KEEPER, PREVIOUS, write_learned
+from cases.drafting.model_file import INSTALLED, KEEPER, PREVIOUS, ModelFileError, read_learned, write_learned
+from hotline.evaluate_files import without_halves
 from hotline.settings import Settings
 
 MOST_PROBLEMS_SHOWN = 50
@@ -56,9 +57,14 @@ class Lesson:
         return tuple(report.field for report in self.result.reports if report.worse)
 
 
-def use_learned(settings: Settings) -> None:
-    """Drafts of this process are made with what `hotline learn` installed, from now on and as it changes."""
+def use_learned(settings: Settings) -> str:
+    """Drafts of this process are made with what `hotline learn` installed, from now on and as it changes.
+
+    Returns what is wrong with it, empty when nothing is: the bundled model is then in use.
+    """
     KEEPER.look_in(settings.learned_dir)
+    KEEPER.current()
+    return KEEPER.problem
 
 
 def our_messages() -> list[Labelled]:
@@ -73,7 +79,8 @@ def read_files(files: Iterable[Path]) -> tuple[list[Labelled], list[FileProblem]
     problems: list[FileProblem] = []
     for path in files:
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            # Not splitlines: a strange separator inside a text is no end of a line.
+            lines, halves = without_halves(path.read_text(encoding="utf-8-sig").split("\n"))
         except UnicodeDecodeError as error:
             problems.append(FileProblem(path, LineProblem(0, f"is not UTF-8 ({error.reason}): save it as UTF-8")))
             continue
@@ -82,7 +89,9 @@ def read_files(files: Iterable[Path]) -> tuple[list[Labelled], list[FileProblem]
             continue
         found, wrong = read_labelled(lines)
         messages += found
-        problems += [FileProblem(path, problem) for problem in wrong]
+        if halves and not found:
+            wrong = [problem for problem in wrong if problem.line]  # "no messages" is not what is wrong
+        problems += [FileProblem(path, problem) for problem in sorted([*halves, *wrong], key=lambda one: one.line)]
     return messages, problems
 
 
@@ -107,6 +116,12 @@ def teach(
     if not result.reports:
         raise LearnFailed("no field can be learned:\n  " + "\n  ".join(result.left_out))
     content = write_learned(result.learned)
+    try:
+        read_learned(content)  # what no call could read is not installed
+    except ModelFileError as error:
+        raise LearnFailed(
+            f"what was learned cannot be used ({error}): keep what was in use, and report this"
+        ) from error
     lesson = Lesson(len(messages), tuple(problems), result, len(content), None)
     if only_try or (lesson.worse and not install_worse and out is None):
         return lesson

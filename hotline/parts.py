@@ -101,7 +101,8 @@ async def run_ivr(settings: Settings) -> None:
 
     engine = make_engine(settings)
     voice = make_voice(settings)
-    use_learned(settings)
+    if problem := use_learned(settings):
+        log.error("learned_model_left_out", problem=problem)
     # Everything that is read once is read before the first caller waits for it.
     await asyncio.gather(*(asyncio.to_thread(load) for load in (engine.load, voice.load, drafting.warm_up)))
     token = producer_token(settings.cases, settings.state_dir)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from cases.drafting.model_file import INSTALLED, KEEPER, PREVIOUS, bundled, read_learned, write_learned
 from hotline import learn as learning
 from hotline.cli import app
+from hotline.doctor import learned_model
 from hotline.learn import LearnFailed, install, read_files, teach, undo, write_whole
 from hotline.settings import load_settings
 
@@ -75,6 +76,49 @@ def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     assert told[1].startswith(f"{file}: line 42: no text")
     assert told[2].startswith(f"{file}: line 43: level1 '供热' is unknown: write one of 环境保护")
     assert told[3] == f"{tmp_path / 'none.jsonl'}: cannot be read: No such file or directory"
+
+
+def test_a_strange_separator_in_a_text_ends_no_line_and_half_a_character_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "city.jsonl"
+    halved = r'{"text": "停水了\ud83d", "level1": "供水"}'
+    file.write_text(f'{{"text": "停水\u2028了"}}\n{halved}\n{{"text": "停电了"}}\n', encoding="utf-8")
+    messages, problems = read_files([file])
+    assert [one.line for one in messages] == [1, 3]
+    [told] = map(str, problems)
+    assert told.startswith(f"{file}: line 2: half a character")
+    file.write_text(halved, encoding="utf-8")
+    [told] = map(str, read_files([file])[1])
+    assert told.startswith(f"{file}: line 1: half a character")
+
+
+def test_a_broken_model_is_named_and_drafts_go_on(command: Callable[..., Result], tmp_path: Path) -> None:
+    folder = tmp_path / "state" / "learned"
+    assert learned_model(load_settings()) == []
+    install(folder, b"broken")
+    done = command("draft", "--text", "家里停水两天了", "--json")
+    assert json.loads(done.stdout)["category"]["value"]["level1"] == "供水"
+    assert str(folder / INSTALLED) in done.stderr.replace("\n", "")
+    [finding] = learned_model(load_settings())
+    assert (finding.level, str(folder / INSTALLED) in finding.found) == ("bad", True)
+    assert "--undo" in finding.mend
+    undo(folder)
+    install(folder, write_learned(bundled()))
+    assert [finding.level for finding in learned_model(load_settings())] == ["ok"]
+
+
+def test_what_no_call_could_read_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learning, "write_learned", lambda learned: b"broken")
+    with pytest.raises(LearnFailed, match="keep what was in use"):
+        teach([city(tmp_path / "city.jsonl")], tmp_path / "learned")
+    assert not (tmp_path / "learned").exists()
+
+
+def test_a_model_for_another_file_changes_no_draft(command: Callable[..., Result], tmp_path: Path) -> None:
+    done = command("learn", str(city(tmp_path / "city.jsonl")), "--to", str(tmp_path / "other.npz"))
+    assert "drafts are made as before" in " ".join(done.stdout.split())
+    assert "--undo" not in done.stdout
+    assert (tmp_path / "other.npz").exists()
+    assert not (tmp_path / "state" / "learned").exists()
 
 
 def test_a_file_in_another_encoding_says_how_to_save_it(tmp_path: Path) -> None:

@@ -126,11 +126,13 @@ def test_what_was_heard_may_stand_beside_the_text() -> None:
         line(text="停气了", level1="供气"),
         line(text="停了", level1="供气", heard=3),
         "no json",
+        r'{"text": "停气了", "heard": "听\ud83d"}',
     ]
     messages, heard, problems = read_messages(lines)
     assert [one.line for one in messages] == [1, 2, 3]
     assert heard == {1: "听谁了", 2: ""}
-    assert [problem.line for problem in problems] == [4, 5]
+    assert [problem.line for problem in problems] == [4, 5, 6]
+    assert "half a character" in problems[2].message
     assert [(one.line, one.text) for one in as_heard(messages, heard)] == [(1, "听谁了"), (2, "")]
 
 
@@ -170,6 +172,7 @@ def test_each_model_and_line_is_a_column_of_its_own() -> None:
         (["text\theard", "停电了\t听电了\t三"], "3 cells"),
         ([line(text="停电了")], "heard is no text"),
         ([line(text="停电了", heard="听"), "{no"], "not a JSON object"),
+        ([line(text="停电了", heard="听"), r'{"text": "停电了", "heard": "\ud83d"}'], "half a character"),
     ],
 )
 def test_what_cannot_be_used_of_it_is_named(lines: list[str], told: str) -> None:
