@@ -105,6 +105,7 @@ export class Deeds {
   }
 
   #answer(verb, extra, text, undo, id = this.showing.id) {
+    if (this.showing.busy.has(id)) return; // an answer on its way stays the one that #finish waits for
     const answer = this.#act(id, verb, extra, (fresh) => {
       if (this.showing.id === id) this.showing.done(fresh);
       if (text) this.offerUndo(id, text, undo);
