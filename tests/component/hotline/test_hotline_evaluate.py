@@ -70,7 +70,8 @@ def test_clips_are_heard_on_every_line_and_what_is_bad_is_named(
     assert (good["condition"], bad["condition"]) == ("telephone", "street")
     assert good["clips"] == bad["clips"] == 3
     assert good["character_error_rate"] < 0.5  # the bundled model knows its own voice
-    assert good["character_error_rate"] <= bad["character_error_rate"]  # how well it hears in noise is the model's matter
+    # How well it hears in noise is the model's matter.
+    assert good["character_error_rate"] <= bad["character_error_rate"]
     assert good["interval"]["low"] <= good["character_error_rate"] <= good["interval"]["high"]
     assert good["syllable_error_rate"] <= good["character_error_rate"]
     assert 0 < good["cpu_seconds_per_second"] < 2
