@@ -35,6 +35,7 @@ from ivr.events import (
     CallStarted,
     Fact,
     Hearing,
+    HearingBegun,
     HearingPostponed,
     KeyPressed,
     PromptSaid,
@@ -303,11 +304,13 @@ def turns_by_index(facts: Iterable[Fact]) -> dict[int, Turn]:
         match fact:
             case HearingPostponed():
                 unheard = True
+            case HearingBegun():
+                again = {}  # of a hearing that was killed in the middle
             case TurnHeardAgain(turn=index):
                 again[index] = fact
-            case CallHeardAgain(hearing=hearing):
+            case CallHeardAgain(hearing=hearing, error=error):
                 heard_late = heard_late or hearing is Hearing.LATE
-                for index, words_again in again.items():
+                for index, words_again in again.items() if not error else ():
                     turns.setdefault(index, _TurnSoFar()).again = words_again
                 again = {}
         if not isinstance(fact, PromptSaid | KeyPressed | TranscriptPartial | TranscriptFinal | TurnEnded):

@@ -378,6 +378,20 @@ def test_a_call_that_was_not_heard_waits_for_its_words_and_then_has_them() -> No
     assert revision_of(facts) == 1
 
 
+def test_words_of_a_killed_hearing_are_not_those_of_the_next_one() -> None:
+    ended = TurnEnded(CALL, AT, 0, "open", Asks.NARRATION, "", "楼上", words("楼上"), "", TurnEnd.SILENCE, 1.0, 4.5)
+    begun = HearingBegun(CALL, AT, Hearing.SECOND)
+    killed = [STARTED, ended, begun, TurnHeardAgain(CALL, AT, 0, "漏伤", words("漏伤"))]
+    for end in (
+        CallHeardAgain(CALL, AT, Hearing.SECOND, "another", 0),
+        CallHeardAgain(CALL, AT, Hearing.SECOND, "another", 0, error="second-pass-died"),
+    ):
+        (turn,) = transcript_of([*killed, begun, end]).turns
+        assert turn.text == "楼上"
+    (turn,) = transcript_of([*killed, CallHeardAgain(CALL, AT, Hearing.SECOND, "m", 0, error="given up")]).turns
+    assert turn.text == "楼上"
+
+
 def test_what_nobody_could_recognise_waits_no_longer() -> None:
     facts = [STARTED, unheard_turn(0), CallHeardAgain(CALL, AT, Hearing.LATE, "m", 1, error="audio-missing")]
     (turn,) = transcript_of(facts).turns
