@@ -228,7 +228,13 @@ class VoskStream:
 
     def _heard(self, answer: str) -> None:
         words = words_of(answer)
-        self._words += words if self._listed is None else self._listed.put_in(words)
+        if self._listed is not None:
+            try:
+                words = self._listed.put_in(words)
+            except Exception:  # a list of names is no reason to lose what a caller says
+                log.exception("vocabulary_failed", model=self._engine.name)
+                self._listed = None
+        self._words += words
 
     def _tell_partial(self) -> None:
         if self._on_partial is None or self._shed_partial():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from speech.confusions import SoundCosts
 from speech.models import BUNDLED_DIR
-from speech.recognizer import Transcript
+from speech.recognizer import SpokenWord, Transcript
 from speech.transcribe import transcribe_sound
-from speech.vocabulary import Vocabulary
+from speech.vocabulary import Hearing, Vocabulary
 from speech.vocabulary_keeper import VocabularyKeeper
+from speech.vocabulary_list import read_list
 from speech.vosk_engine import VoskEngine
 
 # Written as no recogniser would write what it hears.
@@ -99,6 +100,21 @@ async def test_a_list_that_fails_loses_no_word(caller: Callable[[str], bytes]) -
         raise RuntimeError("no list")
 
     engine = VoskEngine(BUNDLED_DIR, workers=1, vocabulary=broken)
+    engine.load()
+    try:
+        assert "灯" in (await hear(engine, caller(TOLD))).text
+    finally:
+        engine.close()
+
+
+async def test_a_list_that_fails_within_a_turn_loses_no_word(caller: Callable[[str], bytes]) -> None:
+    class Broken(Vocabulary):
+        def snap(self, words: Sequence[SpokenWord], hearings: Sequence[Hearing] = ()) -> list[SpokenWord]:
+            raise RuntimeError("no match")
+
+    entries = read_list([f"{NAME}\t\t朝阳区"], "places.tsv", places=True).entries
+    broken = Broken(entries, SoundCosts())
+    engine = VoskEngine(BUNDLED_DIR, workers=1, vocabulary=lambda: broken)
     engine.load()
     try:
         assert "灯" in (await hear(engine, caller(TOLD))).text
