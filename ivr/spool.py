@@ -33,12 +33,13 @@ from weakref import WeakValueDictionary
 import structlog
 
 from cases.errors import CasesError
-from cases.schema import CallTranscript, ComplaintDraft, DraftReceipt, Recording, draft_id_of
+from cases.schema import CallTranscript, ComplaintDraft, DraftReceipt, Ended, Recording, draft_id_of
 from ivr import callfolder
 from ivr.afterwards import AfterwardsEar, TranscribeFn
 from ivr.callfolder import CallFolder, FolderState
 from ivr.errors import CallError
 from ivr.events import (
+    CallEnded,
     DraftDelivered,
     DraftReady,
     Fact,
@@ -417,9 +418,7 @@ class Spool:
                 folder = await asyncio.to_thread(callfolder.look_at, path)
             draft = None
             if folder.state is FolderState.UNFINISHED:
-                # Where nothing was said there is nothing to show to a human now, but a message may still be left.
-                said = any(turn.text or turn.pending for turn in turns_of(folder.facts))
-                at_once = revision_of(folder.facts) > 0 or (path in self._finished and said)
+                at_once = revision_of(folder.facts) > 0 or (path in self._finished and _said_something(folder.facts))
                 if not at_once and (due_seconds := self._gone_at(folder)):
                     return due_seconds
                 draft = await self._draft(folder)
@@ -554,6 +553,15 @@ class Spool:
                 journal.write(fact)
 
         await asyncio.to_thread(write)
+
+
+def _said_something(facts: Sequence[Fact]) -> bool:
+    """Where nothing was said there is nothing to show to a human now, but a message may still be left.
+
+    So it is where nothing is understood yet and the caller went on to the humans.
+    """
+    to_humans = any(isinstance(fact, CallEnded) and fact.ended is Ended.HUMAN for fact in facts)
+    return any(turn.text or (turn.pending and not to_humans) for turn in turns_of(facts))
 
 
 def _ready(draft: ComplaintDraft) -> DraftReady:

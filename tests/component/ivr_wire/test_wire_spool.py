@@ -22,7 +22,16 @@ from cases.schema import Asks, CallTranscript, ComplaintDraft, Ended, Word, draf
 from ivr import callfolder, spool
 from ivr.callfolder import FolderState, bare_draft, look_at
 from ivr.errors import CallError
-from ivr.events import AudioConnected, CallEnded, CallStarted, Fact, RecordingDelivered, TurnEnd, TurnEnded
+from ivr.events import (
+    AudioConnected,
+    CallEnded,
+    CallStarted,
+    Fact,
+    HearingPostponed,
+    RecordingDelivered,
+    TurnEnd,
+    TurnEnded,
+)
 from ivr.journal import Journal, encode_fact, read_journal
 from ivr.spool import Spool, retry_seconds
 from speech.audio import write_wav
@@ -214,6 +223,29 @@ async def test_who_asked_for_a_human_at_once_and_left_a_message_is_heard(lab: La
     (draft,) = backend.drafts.values()
     assert draft.ended is Ended.HUMAN
     assert [(turn.text, turn.digits) for turn in draft.turns] == [("", "0"), ("留言内容", "")]
+
+
+async def test_who_was_not_heard_live_asked_for_a_human_and_left_a_message_is_heard(lab: Lab, backend: Any) -> None:
+    """Nothing is understood yet, so the draft waits as it does where nothing was said: it must not miss the message."""
+    made = await lab.start(channel_quiet_seconds=3600)
+    folder = lab.folder()
+    at = datetime.now(UTC)
+    write_wav(folder / "recording.wav", bytes(64000))
+    with made.live(folder), Journal(folder) as journal:
+        journal.write(CallStarted(folder.name, at, None, "12345", "", None))
+        journal.write(HearingPostponed(folder.name, at, 1))
+        journal.write(
+            TurnEnded(folder.name, at, 0, "open", Asks.NARRATION, "", "", (), "0", TurnEnd.KEY, 0, 1, pending=True)
+        )
+        journal.write(CallEnded(folder.name, at, Ended.HUMAN, "open"))
+    await until(lambda: made._pending.get(folder, (0.0, 0.0))[0] > 0)
+    assert not backend.drafts
+    write_wav(folder / "message.wav", bytes(32000))
+    channel_is_gone(folder)
+    await made.recover()
+    await is_done(folder)
+    (draft,) = backend.drafts.values()
+    assert [(turn.text, turn.pending) for turn in draft.turns] == [("", True), ("留言内容", False)]
 
 
 async def test_a_message_without_a_journal_becomes_a_draft(lab: Lab, backend: Any) -> None:
