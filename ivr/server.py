@@ -78,7 +78,7 @@ class IvrServer:
             spool_dir,
             client,
             drafting.draft,
-            lambda path: transcribe_file(recognizer, path),
+            lambda path: transcribe_file(recognizer, path, background=True),
             HearingLater(ears, lambda turn: answer_of(self._menus.current(), turn)) if ears is not None else None,
             message_prompt=self._text("leave_message"),
             recover_every_seconds=settings.recover_every_seconds,

@@ -61,10 +61,13 @@ def speech_of(pcm: bytes) -> Iterator[tuple[bytes, float]]:
         yield from only.take(frame, start / BYTES_PER_SECOND)
 
 
-async def transcribe_file(recognizer: Recognizer, path: Path) -> FileTranscript:
-    """Read, find the speech, recognise. Raises the SpeechErrors of `read_telephone` and of the recogniser."""
+async def transcribe_file(recognizer: Recognizer, path: Path, *, background: bool = False) -> FileTranscript:
+    """Read, find the speech, recognise. Raises the SpeechErrors of `read_telephone` and of the recogniser.
+
+    `background`: callers go first (`Recognizer.open`).
+    """
     pcm = await asyncio.to_thread(read_telephone, path)
-    heard = await transcribe_sound(recognizer, pcm)
+    heard = await transcribe_sound(recognizer, pcm, background=background)
     return FileTranscript(Path(path), heard.text, heard.words, seconds_of(pcm), heard.decode_seconds)
 
 
