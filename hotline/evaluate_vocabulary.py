@@ -62,9 +62,9 @@ async def _measure(settings: Settings, plan: Plan) -> tuple[Trial, list[Heard], 
     from rich import progress as bars
 
     from hotline.parts import make_voice
-    from hotline.vocabulary import sounds_of
     from hotline.vocabulary_trial import Trial
     from speech.models import find_model
+    from speech.vocabulary_keeper import sounds_of
     from speech.vosk_engine import VoskEngine
 
     folder = find_model(plan.model or settings.speech.model, settings.models_dir).path

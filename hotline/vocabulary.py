@@ -11,21 +11,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import structlog
 import typer
 from rich.console import Console
 
 from hotline.settings import Settings
 
 if TYPE_CHECKING:
-    from speech.confusions import Confusions, SoundCosts
+    from speech.confusions import Confusions
     from speech.vocabulary_keeper import VocabularyKeeper
     from speech.vocabulary_list import ListProblem
     from speech.vocabulary_search import Entry
 
-log = structlog.get_logger(__name__)
-
-CONFUSIONS_FILE = "confusions.tsv"
 # Fewer syllables around mistakes say little: the table would hold chance.
 ENOUGH_SYLLABLES = 1000
 
@@ -42,23 +38,9 @@ def list_files(settings: Settings) -> tuple[Path, Path]:
 
 def lists_in_use(settings: Settings, model_dir: Path | None = None) -> VocabularyKeeper:
     """The lists as they are at any moment; a change of the places reaches the drafts too."""
-    from speech.vocabulary_keeper import VocabularyKeeper
+    from speech.vocabulary_keeper import VocabularyKeeper, sounds_of
 
     return VocabularyKeeper(*list_files(settings), on_change=_tell_drafting, sounds=sounds_of(model_dir))
-
-
-def sounds_of(model_dir: Path | None) -> SoundCosts:
-    """What this model mixes up: its own confusions.tsv when it has one, else the bundled model's."""
-    from speech.confusions import SoundCosts, load_confusions
-    from speech.errors import SpeechError
-
-    own = model_dir / CONFUSIONS_FILE if model_dir is not None else None
-    if own is not None and own.is_file():
-        try:
-            return SoundCosts(load_confusions(own))
-        except SpeechError as error:
-            log.error("confusions_left_out", file=str(own), error=error.message)
-    return SoundCosts()
 
 
 def _tell_drafting(entries: Sequence[Entry]) -> None:
@@ -193,6 +175,7 @@ def learn(
 def confusions_file(model: str, folder: Path) -> Path:
     """Where a model's table is kept: in its folder; the bundled model's with the code."""
     import speech
+    from speech.vocabulary_keeper import CONFUSIONS_FILE
 
     return Path(speech.__path__[0]) / CONFUSIONS_FILE if model == "bundled" else folder / CONFUSIONS_FILE
 

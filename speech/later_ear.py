@@ -194,7 +194,7 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 def _serve(model_dir: Path, lists: list[Path], sounds: BinaryIO, answers: BinaryIO) -> None:
     """Answer until the input ends."""
-    from speech.vocabulary_keeper import VocabularyKeeper
+    from speech.vocabulary_keeper import VocabularyKeeper, sounds_of
     from speech.vosk_engine import VoskEngine
 
     def tell(answer: dict[str, Any]) -> None:
@@ -202,7 +202,7 @@ def _serve(model_dir: Path, lists: list[Path], sounds: BinaryIO, answers: Binary
         answers.flush()
 
     # A place that was put in live must not be undone by an ear that does not know it.
-    vocabulary = VocabularyKeeper(*lists).current if lists else None
+    vocabulary = VocabularyKeeper(*lists, sounds=sounds_of(model_dir)).current if lists else None
     engine = VoskEngine(model_dir, workers=1, vocabulary=vocabulary)
     started = time.monotonic()
     try:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import structlog
 
-from speech.confusions import SoundCosts, shipped_confusions
+from speech.confusions import SoundCosts, load_confusions, shipped_confusions
+from speech.errors import SpeechError
 from speech.vocabulary import Vocabulary
 from speech.vocabulary_list import ListProblem, ReadList, Severity, read_list
 from speech.vocabulary_search import Entry
@@ -21,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 PLACES_FILE = "places.tsv"
 VOCABULARY_FILE = "vocabulary.tsv"
+CONFUSIONS_FILE = "confusions.tsv"
 MAX_FILE_BYTES = 2_000_000
 
 Stamp = tuple[int, int, int] | None
@@ -118,6 +120,17 @@ def read_file(path: Path, *, places: bool) -> ReadList:
         raise ValueError(f"not UTF-8 at byte {error.start}: save it as UTF-8") from error
     # Not splitlines: a strange separator inside a cell is no end of a line.
     return read_list(text.split("\n"), path.name, places=places)
+
+
+def sounds_of(model_dir: Path | None) -> SoundCosts:
+    """What this model mixes up: its own confusions.tsv when it has one, else the bundled model's."""
+    own = model_dir / CONFUSIONS_FILE if model_dir is not None else None
+    if own is not None and own.is_file():
+        try:
+            return SoundCosts(load_confusions(own))
+        except SpeechError as error:
+            log.error("confusions_left_out", file=str(own), error=error.message)
+    return SoundCosts()
 
 
 def _stamp(path: Path) -> Stamp:

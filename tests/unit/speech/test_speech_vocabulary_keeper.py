@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from speech.confusions import SoundCosts
-from speech.vocabulary_keeper import VocabularyKeeper, read_file
+from speech.vocabulary_keeper import CONFUSIONS_FILE, VocabularyKeeper, read_file, sounds_of
 from speech.vocabulary_search import Entry
 
 
@@ -126,3 +126,20 @@ def test_the_lists_that_are_shipped_are_in_order() -> None:
         read = read_file(folder / name, places=name == "places.tsv")
         assert read.entries
         assert read.problems == ()
+
+
+def test_a_model_is_matched_by_what_it_mixes_up_itself(tmp_path: Path) -> None:
+    """Live and in the second pass, each by its own table; a broken one is logged and the bundled model's is used."""
+
+    def cost(sounds: SoundCosts) -> float:
+        return float(sounds.costs[sounds.number_of("ba"), sounds.number_of("ga")])
+
+    shipped = cost(sounds_of(tmp_path))
+    assert shipped == cost(sounds_of(None)) > 1.0
+    table = tmp_path / CONFUSIONS_FILE
+    table.write_text("kind\tsaid\theard\tcount\ninitial\tb\tg\t500\n", "utf-8")
+    assert cost(sounds_of(tmp_path)) < 0.5
+    table.write_text("kind\tsaid\theard\tcount\ninitial\tb\n", "utf-8")
+    with structlog.testing.capture_logs() as told:
+        assert cost(sounds_of(tmp_path)) == shipped
+    assert [line["event"] for line in told] == ["confusions_left_out"]
