@@ -11,9 +11,12 @@ import argparse
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import PartResult
@@ -33,6 +36,7 @@ PARTS = {
     "drafting": "bench.drafting",
 }
 PART_SECONDS_MOST = 900
+STOP_SECONDS = 60
 
 
 def _arguments() -> argparse.Namespace:
@@ -67,34 +71,46 @@ def _run(part: str, given: argparse.Namespace) -> PartResult:
     command += ["--quick"] if given.quick else []
     command += ["--server", given.server] if given.server else []
     started = time.monotonic()
-    log = given.out / f"{part}.log"
-    failure = ""
-    with log.open("wb") as errors:
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-        assert process.stderr is not None
+    failure = _watch(command, given.out / f"{part}.log", PART_SECONDS_MOST)
+    seconds = round(time.monotonic() - started, 1)
+    if failure or not path.exists():
+        return PartResult(part, failure=failure or f"left no result (see {given.out / f'{part}.log'})", seconds=seconds)
+    data = json.loads(path.read_text("utf-8"))
+    return PartResult.from_json(data | {"seconds": seconds})
+
+
+def _watch(command: Sequence[str], log: Path, most_seconds: float) -> str:
+    """Runs it, shows its progress as it comes; why it failed, empty when it did not. It may say nothing, or hang."""
+    overdue = threading.Event()
+
+    def stop() -> None:
+        overdue.set()
+        process.send_signal(signal.SIGINT)  # so that it takes down the hotline that it has brought up
         try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    assert process.stderr is not None
+    watch = threading.Timer(most_seconds, stop)
+    watch.start()
+    try:
+        with log.open("wb") as errors:
             for line in process.stderr:
                 errors.write(line)
                 if line.startswith(b"  "):
                     sys.stderr.buffer.write(line)
                     sys.stderr.flush()
-                if time.monotonic() - started > PART_SECONDS_MOST:
-                    raise TimeoutError
-            status = process.wait(30)
-            errors.flush()
-            if status:
-                failure = f"exit status {status}: {_last_line(log)} (all of it: {log})"
-        except (TimeoutError, subprocess.TimeoutExpired):
-            process.kill()
-            failure = f"not done in {PART_SECONDS_MOST} s"
-        except KeyboardInterrupt:
-            process.wait()
-            raise
-    seconds = round(time.monotonic() - started, 1)
-    if failure or not path.exists():
-        return PartResult(part, failure=failure or f"left no result (see {log})", seconds=seconds)
-    data = json.loads(path.read_text("utf-8"))
-    return PartResult.from_json(data | {"seconds": seconds})
+        status = process.wait()
+    except KeyboardInterrupt:
+        process.wait()
+        raise
+    finally:
+        watch.cancel()
+    if overdue.is_set():
+        return f"not done in {most_seconds:g} s"
+    return f"exit status {status}: {_last_line(log)} (all of it: {log})" if status else ""
 
 
 def _last_line(log: Path) -> str:
