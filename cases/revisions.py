@@ -56,6 +56,7 @@ async def receive(tx: AsyncConnection, draft: ComplaintDraft, now: datetime) -> 
         fault = {"field": "call_id", "code": "revision-call", "message": "not the call of this draft"}
         raise CasesError("revision-call", "a revision is of the same call as its draft", status=409, errors=[fault])
     if outcome is Outcome.REPLACED:
+        await tx.execute(draft_revisions.delete().where(_above(draft_id, row.revision)))  # offered, and nobody took it
         await _keep(tx, draft_id, row.revision, row.draft, now)
         await rows.save(tx, draft_id, {**_shown_values(draft, row.edits), "newest": draft.revision})
     else:
@@ -142,6 +143,10 @@ def _shown_values(draft: ComplaintDraft, edits: dict[str, Any]) -> dict[str, Any
 
 def _is(draft_id: str, revision: int) -> sa.ColumnElement[bool]:
     return sa.and_(draft_revisions.c.draft_id == draft_id, draft_revisions.c.revision == revision)
+
+
+def _above(draft_id: str, revision: int) -> sa.ColumnElement[bool]:
+    return sa.and_(draft_revisions.c.draft_id == draft_id, draft_revisions.c.revision > revision)
 
 
 async def _keep(tx: AsyncConnection, draft_id: str, revision: int, draft: str, now: datetime) -> None:

@@ -186,6 +186,16 @@ async def test_typed_in_and_given_back_it_is_still_an_operators(
     assert (view["status"], view["draft"]["revision"], view["offered"]["revision"]) == ("waiting", 0, 1)
 
 
+async def test_an_offer_that_nobody_took_is_not_what_a_later_one_replaced(backend: Any, make_draft: Any) -> None:
+    desk, version = await taken(backend, first(make_draft))
+    await backend.deliver(better(make_draft))
+    await desk.step(ID, "return", version)
+    backend.clock.go_on(seconds=60)
+    await backend.deliver(better(make_draft, 2))
+    view = await desk.draft(ID)
+    assert (view["draft"]["revision"], view["offered"], view["replaced"]["revision"]) == (2, None, 0)
+
+
 async def test_adopted_whole_and_put_back(backend: Any, make_draft: Any) -> None:
     desk, version = await taken(backend, first(make_draft))
     await desk.edit(ID, version, request="尽快修好")
