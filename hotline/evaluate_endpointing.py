@@ -58,12 +58,14 @@ def endpointing(
     """
     from hotline.cli import fail, print_json, settings_or_exit
     from hotline.endpointing_trial import Plan
+    from hotline.evaluate_files import check_writable
     from ivr.menu import MenuError
     from speech.errors import SpeechError
 
     settings = settings_or_exit(config)
     plan = Plan(callers, seed, words.value, texts, voices, model)
     try:
+        check_writable(html)
         found = asyncio.run(_measure(settings, plan))
     except (ValueError, OSError, SpeechError, MenuError) as error:
         fail(str(error), 2)
