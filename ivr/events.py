@@ -196,6 +196,13 @@ class HearingBegun(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class HearingPutOff(Fact):
+    """The hearing that had begun was ended by our own orderly stop: the recording is not to blame."""
+
+    hearing: Hearing
+
+
+@dataclass(frozen=True, slots=True)
 class TurnHeardAgain(Fact):
     """The words of a turn, recognised from the recording after the call. They count once CallHeardAgain is there.
 

@@ -8,6 +8,7 @@ what does not fit into the queue, or was under way when the process died, is fou
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ import structlog
 from cases.schema import Word
 from ivr import callfolder
 from ivr.errors import CallError
-from ivr.events import Fact, Hearing, HearingBegun
+from ivr.events import Fact, Hearing, HearingBegun, HearingPutOff
 from ivr.journal import JOURNAL_NAME, read_journal
 from ivr.metrics import CALLS_HEARD_AGAIN, CALLS_TO_HEAR
 from ivr.rehearing import (
@@ -162,7 +163,7 @@ class HearingLater:
         facts = await asyncio.to_thread(read_journal, path / JOURNAL_NAME)
         if self.due(facts) is not hearing:
             return False
-        tries = 1 + sum(isinstance(fact, HearingBegun) and fact.hearing is hearing for fact in facts)
+        tries = 1 + _tries(facts, hearing)
         if tries > TRIES_MAX:
             error = SpeechError("hearing-given-up", f"begun {TRIES_MAX} times and never ended")
             new = self._given_up(path, facts, hearing, ear, error)
@@ -171,6 +172,10 @@ class HearingLater:
             began_seconds = time.monotonic()
             try:
                 new = await self._heard(path, facts, hearing, ear)
+            except asyncio.CancelledError:
+                with contextlib.suppress(CallError, FileNotFoundError):
+                    await keeper.keep(path, [HearingPutOff(path.name, datetime.now(UTC), hearing)])
+                raise
             except SpeechError as error:
                 if error.recoverable and tries < TRIES_MAX:
                     log.warning("hearing_failed", call_id=path.name, hearing=hearing.value, error=str(error))
@@ -212,3 +217,9 @@ class HearingLater:
                 facts, hearing, heard, at=datetime.now(UTC), model=ear.name, answer_of=self._answer_of
             )
         )
+
+
+def _tries(facts: Sequence[Fact], hearing: Hearing) -> int:
+    """How often the recording was begun and it was not we who stopped."""
+    begun = sum(isinstance(fact, HearingBegun) and fact.hearing is hearing for fact in facts)
+    return begun - sum(isinstance(fact, HearingPutOff) and fact.hearing is hearing for fact in facts)

@@ -171,13 +171,13 @@ class Spool:
 
     async def stop(self) -> None:
         """Stop at once; what was under way is done again at the next start."""
-        if self._later is not None:
-            await self._later.stop()
         tasks = [*self._tasks, *self._running.values()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._later is not None:  # last: it still writes down what it puts off, and nobody holds a folder now
+            await self._later.stop()
         if self._lock_descriptor >= 0:
             os.close(self._lock_descriptor)
             self._lock_descriptor = -1

@@ -230,6 +230,21 @@ async def test_a_recording_that_killed_us_every_time_is_left_alone(lab: Lab) -> 
     assert lab.text(other) == "楼上装修"
 
 
+async def test_a_call_handler_that_is_restarted_again_and_again_gives_no_recording_up(lab: Lab) -> None:
+    """A start that fails (a port that is taken) or an update is none of the recording's doing."""
+    folder = lab.call()
+    for _ in range(TRIES_MAX + 1):
+        ear = Ear("late", "楼上装修")
+        ear.let.clear()
+        made = await lab.start(ear)
+        await until(lambda ear=ear: ear.heard == 1)  # type: ignore[misc]
+        await made.stop()
+    assert hearings(folder) == []
+    await lab.start(Ear("late", "楼上装修"))
+    await until(lambda: done(folder))
+    assert lab.text(folder) == "楼上装修"
+
+
 async def test_a_folder_that_is_taken_away_meanwhile_stops_nobody(lab: Lab) -> None:
     ear = Ear("late", "楼上装修")
     ear.let.clear()
