@@ -123,7 +123,8 @@ def test_a_broken_menu_fails_the_check_with_all_that_is_wrong(environment: dict[
     prompts = tmp_path / "prompts"
     shutil.copytree(Path(__file__).parents[3] / "prompts", prompts)
     menu = (prompts / "menu.toml").read_text("utf-8")
-    menu = menu.replace('next = "contact"', 'next = "nowhere"').replace("silences = 2", "silences = -1")
+    assert 'next = "confirm"' in menu
+    menu = menu.replace('next = "confirm"', 'next = "nowhere"').replace("silences = 2", "silences = -1")
     (prompts / "menu.toml").write_text(menu, "utf-8")
     done = run(environment | {"HOTLINE_IVR__PROMPTS_DIR": str(prompts)}, "prompts", "check")
     assert done.returncode == 1
