@@ -93,7 +93,7 @@ async def _measure(bench: Bench) -> PartResult:
         ids = [record.call_id for record in records]
         kept = await until_done(system, [*ids, *whole], DONE_SECONDS)
         for number, call_id in enumerate(whole):
-            if call_id in kept:
+            if call_id in kept and kept[call_id].heard.exists():
                 shutil.copy(kept[call_id].heard, recorded / f"{number}.wav")
     return result_of(records, kept, whole, offset, lag)
 
