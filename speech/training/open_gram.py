@@ -64,7 +64,7 @@ def fetch_open_gram(folder: Path) -> Path:
     part.mkdir(parents=True)
     _run(["apt-get", "download", _PACKAGE], part)
     for package in sorted(part.glob("*.deb")):
-        _run(["dpkg-deb", "-x", str(package), "unpacked"], part)
+        _run(["dpkg-deb", "-x", package.name, "unpacked"], part)
     for name in (_MODEL, _WORDS):
         found = next(part.glob(f"unpacked/**/{name}"), None)
         if found is None:
