@@ -120,3 +120,24 @@ def test_no_sequence_of_units_is_impossible():
     assert (trigram > 0).all()
     assert (start > 0).all()
     np.testing.assert_allclose(trigram.sum(-1), 1, rtol=1e-5)
+
+
+def test_the_derivative_is_what_small_changes_of_the_scores_do():
+    """Of chunks that begin and end where they like."""
+    trigram, start = some_trigram()
+    rivals = Denominator(trigram, start)
+    scores = torch.tensor(np.random.default_rng(5).normal(size=(3, FRAMES, 2 * UNITS)), dtype=torch.float32)
+    begin, end = torch.tensor([0, 1, 2]), torch.tensor([FRAMES, FRAMES - 1, 3])
+    scores.requires_grad_()
+    rivals.log_sum(scores, begin, end).sum().backward()
+    found = scores.grad
+    for at in itertools.product(range(3), range(FRAMES), range(2 * UNITS)):
+        change = torch.zeros_like(scores)
+        change[at] = 0.01
+        with torch.no_grad():
+            up = rivals.log_sum(scores + change, begin, end).sum()
+            down = rivals.log_sum(scores - change, begin, end).sum()
+        assert float(found[at]) == pytest.approx(float(up - down) / 0.02, abs=2e-3)
+    # Of every frame that counts exactly one arc is gone.
+    lived = (end - begin).float()
+    torch.testing.assert_close(found.sum((1, 2)), lived, rtol=1e-4, atol=1e-4)
