@@ -5,8 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import TextIO, cast
 
 import structlog
+
+
+class _StandardError:
+    """Standard error as it is at the moment of writing: who replaced it for a while may have closed what was there."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def configure_logging(*, quiet: bool = False) -> None:
@@ -14,6 +25,7 @@ def configure_logging(*, quiet: bool = False) -> None:
 
     `quiet`: warnings and worse only, for a terminal that shows something else.
     """
+    out = cast("TextIO", _StandardError())
     as_json = os.environ.get("HOTLINE_LOG") == "json"
     level = os.environ.get("HOTLINE_LOG_LEVEL", "WARNING" if quiet else "INFO").upper()
     shared: list[structlog.typing.Processor] = [
@@ -27,10 +39,10 @@ def configure_logging(*, quiet: bool = False) -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if as_json else [*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level, logging.INFO)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(out),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
