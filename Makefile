@@ -15,7 +15,7 @@ help:
 	@echo "make serve  the hotline without the demo call"
 	@echo "make bench  what this machine can do, each figure beside its yardstick (25 minutes; BENCH=pipeline for a part)"
 	@echo "make lint   ruff, mypy and the import rules"
-	@echo "make model  trains the bundled speech model anew (hours; speech/training/README.md)"
+	@echo "make model  trains a speech model to bundle (hours; speech/training/README.md)"
 	@echo "make clean  removes what setup made (.venv, .asterisk) and the state (var)"
 
 # The virtual environment and the real Asterisk. Stamps make the second run instant.
@@ -56,7 +56,7 @@ lint: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-# The recipe of the bundled model: hours of work for all cores, goes on where it was stopped. speech/training/README.md
+# The recipe of a model to bundle: hours of work for all cores, goes on where it was stopped. speech/training/README.md
 # says what HUMAN and EVERYDAY are and where to get them; without them the model learns from synthetic voices alone.
 MODEL_WORK ?= var/model
 STAGES ?=

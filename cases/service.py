@@ -190,18 +190,23 @@ class CasesService:
     ) -> DraftView:
         now = self.clock()
         async with self.db.write() as tx:
-            row = await rows.load(tx, draft_id, lock=True)
-            state = rows.state_of(row)
-            with _naming_taker(row):
-                lifecycle.require_taker(state, actor, self.rules, now)
-            if version != state.version:
-                raise lifecycle.changed(state)
+            row = await self._taken(tx, draft_id, actor, version, now)
             done = await change(tx, row, revision, (actor.name, actor.display_name), now)
         if done:
             metrics.REVISIONS.labels(done).inc()
             log.info("revision_answered", draft_id=draft_id, actor=actor.name, done=done, revision=revision)
             await self.telling.draft(draft_id, "changed")
         return await self.draft(draft_id, actor)
+
+    async def _taken(self, tx: AsyncConnection, draft_id: str, actor: Actor, version: int, now: datetime) -> rows.Row:
+        """The locked row of a draft that this actor has, at the version that they know."""
+        row = await rows.load(tx, draft_id, lock=True)
+        state = rows.state_of(row)
+        with _naming_taker(row):
+            lifecycle.require_taker(state, actor, self.rules, now)
+        if version != state.version:
+            raise lifecycle.changed(state)
+        return row
 
     async def edit(self, draft_id: str, actor: Actor, body: EditBody) -> EditReceipt:
         """Keeps what the taker typed. The version is the take's, so his edits never conflict with each other."""
@@ -211,12 +216,7 @@ class CasesService:
             raise CasesError("edits-invalid", "there are no such fields", status=422, errors=errors)
         now = self.clock()
         async with self.db.write() as tx:
-            row = await rows.load(tx, draft_id, lock=True)
-            state = rows.state_of(row)
-            with _naming_taker(row):
-                lifecycle.require_taker(state, actor, self.rules, now)
-            if body.version != state.version:
-                raise lifecycle.changed(state)
+            row = await self._taken(tx, draft_id, actor, body.version, now)
             draft = ComplaintDraft.model_validate_json(row.draft)
             edits = {path: value for path, value in row.edits.items() if path not in body.revert} | kept
             values = {"edits": edits, "edits_count": row.edits_count + 1, "touched_at": now}
@@ -228,7 +228,7 @@ class CasesService:
         fields = view_fields(draft, edits)
         return EditReceipt(
             draft_id=draft_id,
-            version=state.version,
+            version=body.version,
             revision=row.revision,
             edits_count=row.edits_count + 1,
             unsure=sum(view.sureness is Sureness.CHECK for view in fields),

@@ -43,11 +43,12 @@ def drafts(
     Example: hotline evaluate drafts messages.jsonl --homophone-noise 0.1 --html drafts.html
     """
     from cases.fields import SURE_FROM
-    from hotline.cli import err, fail, print_json, settings_or_exit
+    from hotline.cli import err, fail, settings_or_exit
     from hotline.evaluate_drafts_figures import figures_of
     from hotline.evaluate_drafts_heard import read_heard, read_messages
     from hotline.evaluate_drafts_show import show
-    from hotline.evaluate_files import check_writable, read_lines, write_text
+    from hotline.evaluate_files import check_writable, read_lines
+    from hotline.evaluate_out import put_out
     from hotline.learn import use_learned
     from hotline.vocabulary import lists_in_use
 
@@ -76,23 +77,19 @@ def drafts(
     readings = _measured(messages, columns, homophone_noise, draws, seed, SURE_FROM)
     plan = {"homophone_noise": homophone_noise, "draws": draws, "seed": seed, "sure_from": SURE_FROM}
     figures = figures_of(file.name, messages, readings, problems, plan)
-    try:
-        if html is not None:
-            from hotline.evaluate_drafts_page import page_of
 
-            page_of(figures).write(html)
-        if as_json is not None and not to_stdout:
-            write_text(as_json, figures)
-    except OSError as error:
-        fail(f"{error.filename}: cannot be written: {error.strerror}")
-    if to_stdout:
-        print_json(figures)
-    else:
-        show(figures, worst, Console())
-        for path in filter(None, (as_json, html)):
-            Console().print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
+    def write_page(path: Path) -> None:
+        from hotline.evaluate_drafts_page import page_of
+
+        page_of(figures).write(path)
+
+    put_out(
+        figures,
+        lambda console: show(figures, worst, console),
+        as_json=as_json,
+        files={html: write_page},
+        incomplete=bool(problems),
+    )
 
 
 def _measured(

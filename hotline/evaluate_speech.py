@@ -72,8 +72,9 @@ def speech(
 
     Example: hotline evaluate speech clips.tsv --channel clean --channel telephone --html hearing.html
     """
-    from hotline.cli import err, fail, print_json, settings_or_exit
+    from hotline.cli import err, fail, settings_or_exit
     from hotline.evaluate_files import check_writable, read_lines, write_text
+    from hotline.evaluate_out import put_out
     from hotline.evaluate_speech_figures import Plan, figures_of, transcripts_tsv
     from hotline.evaluate_speech_show import show
     from ivr.menu import MenuError
@@ -103,25 +104,19 @@ def speech(
     if not measured.heard:
         fail(f"{manifest}: no clip could be heard, {len(problems)} lines are named above", 2)
     figures = figures_of(plan, measured, problems)
-    try:
-        if html is not None:
-            from hotline.evaluate_speech_page import page_of
 
-            page_of(figures).write(html)
-        if transcripts is not None:
-            write_text(transcripts, transcripts_tsv(measured.heard))
-        if as_json is not None and not to_stdout:
-            write_text(as_json, figures)
-    except OSError as error:
-        fail(f"{error.filename}: cannot be written: {error.strerror}")
-    if to_stdout:
-        print_json(figures)
-    else:
-        show(figures, worst, Console())
-        for path in filter(None, (as_json, html, transcripts)):
-            Console().print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
+    def write_page(path: Path) -> None:
+        from hotline.evaluate_speech_page import page_of
+
+        page_of(figures).write(path)
+
+    put_out(
+        figures,
+        lambda console: show(figures, worst, console),
+        as_json=as_json,
+        files={html: write_page, transcripts: lambda path: write_text(path, transcripts_tsv(measured.heard))},
+        incomplete=bool(problems),
+    )
 
 
 async def _measure(settings: Settings, plan: Plan) -> Measured:

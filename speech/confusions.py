@@ -117,10 +117,6 @@ class SoundCosts:
         """BARRIER for what is no syllable."""
         return self._ids.get(syllable, BARRIER)
 
-    def numbers_of(self, text: str) -> NDArray[np.int32]:
-        """One number a character."""
-        return np.array([self.number_of(plain_syllable(char)) for char in text], np.int32)
-
 
 def _part_costs(counts: Counter[Pair], parts: Sequence[str]) -> NDArray[np.float32]:
     """A square of costs, syllable by syllable, of their initials (or finals)."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from speech.training.units import PAUSE, SILENCE
+from speech.training.units import PAUSE
 
 SILENT = -1  # a span of silence
 UNKNOWN = -2  # a span whose unit nobody knows: training leaves it out
@@ -38,9 +38,6 @@ class Clip:
 
     def with_spans(self, spans: Sequence[Span], match: float | None = None) -> Clip:
         return replace(self, spans=tuple(spans), match=match)
-
-    def unit_at(self, span: Span) -> str | None:
-        return SILENCE if span.unit == SILENT else None if span.unit == UNKNOWN else self.units[span.unit]
 
     def line(self) -> str:
         row = asdict(self)

@@ -46,7 +46,7 @@ class Size:
 
 
 SIZES = {
-    # What the committed model was made with: each stage under two hours on two cores.
+    # Each stage under two hours on two cores that do nothing else.
     "full": Size(
         1.5, 1.0, 120, 1500, 2500, 5500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS), blocks=8)
     ),
