@@ -21,7 +21,7 @@ def page_of(figures: dict[str, Any]) -> Report:
                "sure from": f"{plan['sure_from']:g}"},
     )  # fmt: skip
     if figures["problems"]:
-        page.warning(f"{len(figures['problems'])} lines were left out", figures["problems"])
+        page.warning(f"Lines left out: {len(figures['problems'])}", figures["problems"])
     if figures["notes"]:
         page.warning("Of note", figures["notes"])
     first = readings[0]

@@ -25,7 +25,7 @@ def page_of(figures: dict[str, Any]) -> Report:
         },
     )
     if figures["problems"]:
-        page.warning(f"{len(figures['problems'])} lines were left out", [_told(one) for one in figures["problems"]])
+        page.warning(f"Lines left out: {len(figures['problems'])}", [_told(one) for one in figures["problems"]])
     if figures["notes"]:
         page.warning("Of note", [_told(one) for one in figures["notes"]])
     page.tiles(_tiles(figures))
