@@ -61,7 +61,7 @@ class Keeper(Protocol):
     async def keep(self, path: Path, facts: Sequence[Fact]) -> None:
         """Add facts to the folder's journal. Raises CallError, FileNotFoundError."""
 
-    def go_on(self, path: Path) -> None:
+    async def go_on(self, path: Path) -> None:
         """Look at the folder again: its facts are others than before."""
 
 
@@ -141,7 +141,7 @@ class HearingLater:
                     self._running.discard(path)
                     self._come.notify_all()
             if heard:
-                self._keeper.go_on(path)
+                await self._keeper.go_on(path)
 
     async def _next(self, hearing: Hearing) -> Path:
         async with self._come:

@@ -234,9 +234,9 @@ class Spool:
             for fact in facts:
                 await self._record(path, fact)
 
-    def go_on(self, path: Path) -> None:
+    async def go_on(self, path: Path) -> None:
         """Draft and deliver by the facts as they are now."""
-        self._enqueue(path, callfolder.began_at(path))
+        self._enqueue(path, await asyncio.to_thread(callfolder.began_at, path))
 
     def _folder_lock(self, folder: Path) -> asyncio.Lock:
         lock = self._locks.get(folder)
