@@ -48,7 +48,7 @@ class Size:
 SIZES = {
     # Each stage under two hours on two cores that do nothing else.
     "full": Size(
-        1.5, 1.0, 120, 1500, 2500, 5500, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS), blocks=8)
+        1.5, 1.0, 120, 1500, 2500, 7000, NetShape(len(UNITS), hidden=384, blocks=8), NetShape(len(UNITS), blocks=8)
     ),
     # Does the whole way in some minutes, to see that it works; what it makes hears nothing.
     "smoke": Size(
