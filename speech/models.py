@@ -137,9 +137,9 @@ def _bundled() -> ModelInfo:
     return ModelInfo(
         name=BUNDLED,
         path=BUNDLED_DIR,
-        description="hears its own synthetic voices well and people badly (more than half of the characters wrong); "
+        description="hears synthetic voices well and people badly (half of the characters wrong); "
         "for people: hotline model add small-cn",
-        description_zh="只适合试用：听合成语音很准，听真人很差（一半以上的字会错）；接听真人请运行 hotline model add small-cn",
+        description_zh="只适合试用：听合成语音较准，听真人很差（约一半的字会错）；接听真人请运行 hotline model add small-cn",
         licence="CC BY-SA 4.0",
         size_bytes=_size(BUNDLED_DIR),
         installed=True,

@@ -19,7 +19,7 @@ from speech.vosk_engine import VoskEngine
 
 pytestmark = pytest.mark.timeout(180)
 # Written as no recogniser would write what it hears.
-NAME = "珺澜逸墅小区"
+NAME = "瑾园云墅小区"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from speech.vocabulary_list import read_list
 from speech.vosk_engine import VoskEngine
 
 # Written as no recogniser would write what it hears.
-NAME = "珺澜逸墅小区"
+NAME = "瑾园云墅小区"
 TOLD = f"我家住在{NAME}，楼道里的灯坏了半个月了"
 
 
