@@ -12,6 +12,8 @@ from speech.vocabulary import Hearing
 # Vosk's scores are sums of acoustic and language costs; so much of a difference is worth one nat of likelihood.
 # Fitted: the words' confidence from the alternatives' shares was calibrated best so.
 _SCORE_SCALE = 0.3
+# Vosk may lay a short word on a moment; it lasted one frame of its at least.
+_FRAME_SECONDS = 0.03
 
 
 def words_of(answer: str) -> list[SpokenWord]:
@@ -44,6 +46,9 @@ def _words(result: dict[str, Any], offset_seconds: float = 0.0) -> list[SpokenWo
         start, end, confidence = _number(word.get("start")), _number(word.get("end")), _number(word.get("conf", 1.0))
         if start is None or end is None or confidence is None:
             continue
+        if end <= start:
+            start = max(0.0, end - _FRAME_SECONDS)
+            end = start + _FRAME_SECONDS
         words.append(
             SpokenWord(word["word"], start + offset_seconds, end + offset_seconds, min(1.0, max(0.0, confidence)))
         )

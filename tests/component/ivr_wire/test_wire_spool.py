@@ -517,7 +517,11 @@ async def test_only_old_and_delivered_calls_are_pruned(lab: Lab) -> None:
     assert other.exists()
     await made.start()
     await is_done(waiting)
-    await made.recover()
+    for _ in range(100):  # done on the disk comes a moment before the spool lets go of the folder
+        await made.recover()
+        if not (lab.root / days[1]).exists():
+            break
+        await asyncio.sleep(0.05)
     assert not (lab.root / days[1]).exists()
 
 
