@@ -20,8 +20,8 @@ from system.conftest import System, free_range, make_system
 
 from bench.processes import cpu_seconds, family, memory_bytes
 from hotline.settings import CHECKOUT
-from ivr.callfolder import DONE, HEARD
-from ivr.events import CallStarted, DraftDelivered, Fact
+from ivr.callfolder import HEARD
+from ivr.events import CallStarted, DraftDelivered, Fact, RecordingDelivered
 from ivr.journal import JOURNAL_NAME, read_journal
 from ivr.texts import file_digest, read_lock, wav_path, write_lock
 from speech.audio import SAMPLE_RATE_HZ, write_wav
@@ -117,7 +117,7 @@ class Kept:
     @property
     def done(self) -> bool:
         """The backend has the draft and the recording."""
-        return (self.folder / DONE).exists()
+        return self.delivered and any(isinstance(fact, RecordingDelivered) for fact in self.facts)
 
     @property
     def heard(self) -> Path:
