@@ -149,7 +149,7 @@ def _result(rounds: Sequence[Round], idle: dict[str, int]) -> PartResult:
         figures += [
             Figure(
                 f"{one.calls} calls at once: CPU a call, all but recognition",
-                100 * carried / one.calls,
+                100 * carried / one.calls if carried > 0 else None,  # decoders that wait for a core count as at work
                 "% of a core",
                 "with recognition (decode time by the clock)",
                 100 * sum(one.cores.values()) / one.calls,

@@ -22,7 +22,7 @@ from bench.processes import cpu_seconds, family, memory_bytes
 from hotline.settings import CHECKOUT
 from ivr.callfolder import HEARD
 from ivr.events import CallStarted, DraftDelivered, Fact, RecordingDelivered
-from ivr.journal import JOURNAL_NAME, read_journal
+from ivr.journal import JOURNAL_NAME, read_journal, revision_of
 from ivr.texts import file_digest, read_lock, wav_path, write_lock
 from speech.audio import SAMPLE_RATE_HZ, write_wav
 
@@ -112,7 +112,8 @@ class Kept:
 
     @property
     def delivered(self) -> bool:
-        return any(isinstance(fact, DraftDelivered) for fact in self.facts)
+        newest = revision_of(self.facts)
+        return any(isinstance(fact, DraftDelivered) and fact.revision >= newest for fact in self.facts)
 
     @property
     def done(self) -> bool:

@@ -26,14 +26,17 @@ from cases.schema import Asks, Ended
 from ivr.events import (
     CallEnded,
     CallHeardAgain,
+    DraftDelivered,
     Fact,
     Hearing,
     HearingPostponed,
+    RecordingDelivered,
     TranscriptFinal,
     TurnEnd,
     TurnEnded,
     TurnHeardAgain,
 )
+from ivr.journal import revision_of
 
 AT = datetime(2026, 11, 29, 12, tzinfo=UTC)
 CALL = "20261129-120000-abc"
@@ -136,9 +139,10 @@ def turn(text: str, *, pending: bool = False) -> TurnEnded:
 
 
 def kept(folder: Path, *facts: Fact, done: bool = True) -> Kept:
-    if done:
-        (folder / "done").touch()
-    return Kept(folder, facts)
+    if not done:
+        return Kept(folder, facts)
+    delivered = DraftDelivered(CALL, AT, "draft", True, revision_of(facts))
+    return Kept(folder, (*facts, delivered, RecordingDelivered(CALL, AT, "0", 4.5)))
 
 
 def test_one_who_is_heard_live_waits_beyond_her_silence(tmp_path: Path) -> None:
