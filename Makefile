@@ -13,7 +13,7 @@ help:
 	@echo "make demo   a real call from end to end, then the operators' desk stays open (sets everything up first)"
 	@echo "make test   every test (sets everything up first)"
 	@echo "make serve  the hotline without the demo call"
-	@echo "make bench  what this machine can do, each figure beside its yardstick (25 minutes; BENCH=pipeline for a part)"
+	@echo "make bench  what this machine can do, each figure beside its yardstick (27 minutes; BENCH=pipeline for a part)"
 	@echo "make lint   ruff, mypy and the import rules"
 	@echo "make model  trains a speech model to bundle (hours; speech/training/README.md)"
 	@echo "make clean  removes what setup made (.venv, .asterisk) and the state (var)"
