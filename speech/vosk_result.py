@@ -46,7 +46,7 @@ def _words(result: dict[str, Any], offset_seconds: float = 0.0) -> list[SpokenWo
         start, end, confidence = _number(word.get("start")), _number(word.get("end")), _number(word.get("conf", 1.0))
         if start is None or end is None or confidence is None:
             continue
-        if end <= start:
+        if end <= start:  # its time is doubtful, its words are not
             start = max(0.0, end - _FRAME_SECONDS)
             end = start + _FRAME_SECONDS
         words.append(

@@ -26,6 +26,8 @@ PER_SECOND = 8.0
 MEASURED_SECONDS = 12.0
 SPEAK_AFTER_SECONDS = 4.0
 DONE_SECONDS = 120.0
+# The cores are full then: decoders that wait for one count as at work, and what is left over says nothing.
+LATE_SECONDS = 0.05
 # How far the caller's voice may lie from where it should in heard.wav: what came late is put where it came.
 DRIFT_BYTES = BYTES_PER_SECOND
 
@@ -149,7 +151,7 @@ def _result(rounds: Sequence[Round], idle: dict[str, int]) -> PartResult:
         figures += [
             Figure(
                 f"{one.calls} calls at once: CPU a call, all but recognition",
-                100 * carried / one.calls if carried > 0 else None,  # decoders that wait for a core count as at work
+                100 * carried / one.calls if one.generator_lag_seconds < LATE_SECONDS else None,
                 "% of a core",
                 "with recognition (decode time by the clock)",
                 100 * sum(one.cores.values()) / one.calls,

@@ -28,8 +28,8 @@ class Figure:
 
     @property
     def ratio(self) -> float | None:
-        """The value over its yardstick's."""
-        if self.value is None or not self.yardstick_value:
+        """The value over its yardstick's; None where one of them is below zero, which has no ratio."""
+        if self.value is None or not self.yardstick_value or min(self.value, self.yardstick_value) < 0:
             return None
         return self.value / self.yardstick_value
 

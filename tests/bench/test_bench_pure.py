@@ -180,3 +180,18 @@ def test_what_is_lost_is_counted_once(tmp_path: Path) -> None:
     assert words.value == 3.0
     assert result.failure == ""
     assert result_of([live], [live], 1, 0.0).failure
+
+
+def test_a_call_is_done_when_the_newest_draft_and_the_recording_have_arrived(tmp_path: Path) -> None:
+    first = DraftDelivered(CALL, AT, "draft", True, 0)
+    recording = RecordingDelivered(CALL, AT, "0", 4.5)
+    again = (TurnHeardAgain(CALL, AT, 0, "停水了"), CallHeardAgain(CALL, AT, Hearing.LATE, "m", 1))
+    assert Kept(tmp_path, (first, recording)).done
+    assert not Kept(tmp_path, (first,)).done
+    assert not Kept(tmp_path, (first, recording, *again)).done
+    assert Kept(tmp_path, (first, recording, *again, replace(first, revision=revision_of(again)))).done
+
+
+def test_figures_below_zero_have_no_ratio() -> None:
+    assert Figure("beyond the silence", -2.0, "ms", "alone", -6.0).ratio is None
+    assert Figure("beyond the silence", 3.0, "ms", "alone", 6.0).ratio == 0.5
