@@ -111,7 +111,7 @@ async def _measure(bench: Bench) -> PartResult:
                 f"{calls} calls: {sum(one.cores.values()):.2f} cores, of it recognition {one.recognition_cores:.2f}; "
                 f"{one.delivered} delivered, {one.frames_lost} frames lost"
             )
-    return _result(rounds, idle)
+    return result_of(rounds, idle)
 
 
 def _round(
@@ -141,7 +141,7 @@ def _round(
     )
 
 
-def _result(rounds: Sequence[Round], idle: dict[str, int]) -> PartResult:
+def result_of(rounds: Sequence[Round], idle: dict[str, int]) -> PartResult:
     figures: list[Figure] = []
     notes: list[str] = ["real SIP and RTP through Asterisk from a generator of ours on the same cores, not counted in"]
     faults: list[str] = []

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import audio_path
 from bench.__main__ import PARTS, _watch
 from bench.figures import Curve, Figure, PartResult, Plot, percentile
 from bench.hotline_up import Kept
@@ -190,6 +191,19 @@ def test_a_call_is_done_when_the_newest_draft_and_the_recording_have_arrived(tmp
     assert not Kept(tmp_path, (first,)).done
     assert not Kept(tmp_path, (first, recording, *again)).done
     assert Kept(tmp_path, (first, recording, *again, replace(first, revision=revision_of(again)))).done
+
+
+def test_cpu_of_a_call_is_told_only_while_there_are_cores_to_spare() -> None:
+    free = audio_path.Round(
+        calls=10, answered=10, delivered=10, cores=dict.fromkeys(audio_path.SERVICES, 0.2), recognition_cores=0.4,
+        memory_bytes=dict.fromkeys(audio_path.SERVICES, 2**20), packets_missing=0, packets_heard=9, frames_lost=0,
+        frames_said=9, generator_lag_seconds=0.01,
+    )  # fmt: skip
+    full = replace(free, generator_lag_seconds=0.1, recognition_cores=0.7)
+    result = audio_path.result_of([free, full], dict.fromkeys(audio_path.SERVICES, 0))
+    told, _memory, _lost, nothing, *_ = result.figures
+    assert told.value == pytest.approx(2.0)
+    assert nothing.value is None
 
 
 def test_figures_below_zero_have_no_ratio() -> None:
